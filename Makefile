@@ -1,0 +1,137 @@
+# Thin on purpose: each target calls a component's own command, which also works without make.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Knobs: PYTHON is the interpreter to build .venv with, ARGS goes to the command behind a target.
+PYTHON ?=
+ARGS ?=
+
+BIN := $(CURDIR)/.venv/bin
+NODE := $(CURDIR)/tools/node.sh
+REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) node node_modules/@redocly/cli/bin/cli.js
+
+# Each stamp is touched when its step is done, and is out of date when its lock file is newer.
+VENV := .venv/.stamp-venv
+RUNTIME := .venv/.stamp-runtime
+DEV := .venv/.stamp-dev
+SPEC_TOOLS := spec/node_modules/.stamp
+
+##@ Start here
+
+.PHONY: help
+help: ## list the targets (the default)
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nARGS="..." is passed to the command behind serve, bench, lock and the test-* targets.\n'
+
+.PHONY: setup
+setup: $(DEV) $(SPEC_TOOLS) ## install all that development needs, into .venv and spec/node_modules only
+
+.PHONY: serve
+serve: $(RUNTIME) ## run a server on SQLite in ./.dev, setting up what is missing
+	@mkdir -p .dev
+	$(BIN)/jobwire serve --storage sqlite:///./.dev/jobs.db $(ARGS)
+
+.PHONY: test
+test: $(DEV) $(SPEC_TOOLS) ## run everything: lint, verify and all tests
+	@$(BIN)/python tools/run_tests.py
+
+.PHONY: check
+check: $(DEV) $(SPEC_TOOLS) ## run before each commit: lint, verify and the quick tests, in under two minutes
+	@$(BIN)/python tools/run_tests.py --quick
+
+##@ One part at a time
+
+.PHONY: fmt
+fmt: $(DEV) ## format all code and apply the safe fixes
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: lint
+lint: $(DEV) ## check formatting, lint rules, types and import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict tools
+	cd server && $(BIN)/mypy
+	cd sdk-python && $(BIN)/mypy
+	cd server && $(BIN)/lint-imports
+
+.PHONY: generate
+generate: $(DEV) ## write the code and tables that follow from spec/
+	$(BIN)/python spec/codegen/generate.py
+
+.PHONY: verify
+verify: $(DEV) $(SPEC_TOOLS) ## check that generated files are current and the spec agrees with itself
+	$(BIN)/python spec/codegen/generate.py --check
+	$(BIN)/python spec/codegen/check_spec.py
+	cd spec && $(REDOCLY) lint --config redocly.yaml openapi.yaml
+
+.PHONY: test-server
+test-server: $(DEV) ## test the server: make test-server ARGS="-k lease"
+	cd server && $(BIN)/pytest -m "not acceptance" $(ARGS)
+
+.PHONY: test-python
+test-python: $(DEV) ## test the Python SDK
+	cd sdk-python && $(BIN)/pytest $(ARGS)
+
+.PHONY: test-acceptance
+test-acceptance: $(DEV) ## test real server processes: kill, restart, drain
+	cd server && $(BIN)/pytest -m acceptance $(ARGS)
+
+.PHONY: bench
+bench: $(DEV) ## measure a server on this machine
+	$(BIN)/python bench/run.py $(ARGS)
+
+##@ Now and then
+
+.PHONY: lock
+lock: $(VENV) ## compile the lock files anew; ARGS=--upgrade takes releases that are a week old or more
+	$(COMPILE) tools/installer.in -o tools/installer.lock
+	$(COMPILE) tools/node.in -o tools/node.lock
+	$(COMPILE) server/pyproject.toml --group server/pyproject.toml:build -o server/requirements.lock
+	$(COMPILE) server/pyproject.toml requirements.in -c server/requirements.lock -o requirements.lock
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --exclude-newer "1 week" --custom-compile-command "make lock" $(ARGS)
+
+.PHONY: clean
+clean: ## remove all that make has installed or built, but not the data in ./.dev
+	rm -rf .venv spec/node_modules build server/dist sdk-python/dist
+	find . -path ./.git -prune -o -type d \
+	  \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache \
+	     -o -name .hypothesis -o -name .import_linter_cache \) -prune -exec rm -rf {} +
+
+# ── Set-up steps ──
+
+$(VENV): tools/installer.lock
+	@python=$$(tools/find-python.sh $(PYTHON)); \
+	  echo "Setting up .venv with $$("$$python" --version)."; \
+	  "$$python" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  -r tools/installer.lock
+	@touch $@
+
+$(RUNTIME): $(VENV) server/requirements.lock server/pyproject.toml sdk-python/pyproject.toml
+	@echo "Installing what the server needs."
+	@tools/install.sh server/requirements.lock
+	@$(INSTALL_OURS)
+	@touch $@
+
+$(DEV): $(VENV) requirements.lock server/pyproject.toml sdk-python/pyproject.toml
+	@echo "Installing what development needs."
+	@tools/install.sh requirements.lock
+	@$(INSTALL_OURS)
+	@touch $(RUNTIME) $@
+
+INSTALL_OURS := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+  --editable server --editable sdk-python
+
+$(SPEC_TOOLS): spec/package.json spec/package-lock.json tools/node.lock tools/node.sh | $(VENV)
+	@echo "Installing the tools that check the spec."
+	@cd spec && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
