@@ -450,6 +450,14 @@ async def test_stopping_waits_for_running_jobs_and_takes_no_new_ones(
     assert fake.job(late)["state"] == "waiting"
 
 
+async def test_an_idle_worker_that_stops_says_so(fake: FakeServer, client: AsyncClient) -> None:
+    async with AsyncWorker(client, "q", worker_id="w1"):
+        await comes(fake, "pull")
+
+    (worker,) = await client.list_workers()
+    assert (worker.id, worker.state, worker.free) == ("w1", "quiet", 0)
+
+
 async def test_the_end_of_the_grace_gives_running_jobs_back_without_burning_an_attempt(
     fake: FakeServer, client: AsyncClient
 ) -> None:

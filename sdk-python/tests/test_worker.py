@@ -590,6 +590,14 @@ def test_stopping_waits_for_running_jobs_and_takes_no_new_ones(
     assert fake.job(late)["state"] == "waiting"
 
 
+def test_an_idle_worker_that_stops_says_so(fake: FakeServer, client: Client) -> None:
+    with Worker(client, "q", worker_id="w1"):
+        fake.wait_for("pull")
+
+    (worker,) = client.list_workers()
+    assert (worker.id, worker.state, worker.free) == ("w1", "quiet", 0)
+
+
 def test_what_hears_the_end_of_the_grace_is_given_back_without_burning_an_attempt(
     fake: FakeServer, client: Client
 ) -> None:

@@ -35,6 +35,7 @@ from jobwire._worker import (
     FETCH_NOTICE,
     INTERRUPT_EVERY,
     JOIN_NOTICE,
+    QUIET_NOTICE,
     SETTLE_NOTICE,
     STOP_NOTICE,
     OnError,
@@ -373,6 +374,8 @@ class AsyncWorker:
             if not await self._await(lambda: len(self._held) == 0, SETTLE_NOTICE):
                 for held in self._held.all():
                     logger.warning("outcome not delivered", extra={"job_id": held.job.id})
+            patience = QUIET_NOTICE if self._fatal is None else 0.0
+            await asyncio.to_thread(self._heart.wait_until_quiet, patience)
         finally:
             await self._end_loops()
         logger.info("worker stopped", extra={"worker_id": self.worker_id})

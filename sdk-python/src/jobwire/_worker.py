@@ -66,6 +66,7 @@ DEFAULT_WAIT: Final = 20.0
 DEFAULT_GRACE: Final = 30.0
 FETCH: Final = "fetch"
 FETCH_NOTICE: Final = 2.0  # seconds for the last pull to be answered
+QUIET_NOTICE: Final = 1.0  # seconds for the server to hear that the worker ends
 STOP_NOTICE: Final = 1.0  # seconds that handlers have, after the grace, to hear that they must stop
 SETTLE_NOTICE: Final = 5.0  # seconds that the last outcomes have to reach the server
 JOIN_NOTICE: Final = 5.0  # seconds for the worker's own threads to end
@@ -360,6 +361,7 @@ class Worker:
         if not self._await(lambda: len(self._held) == 0, SETTLE_NOTICE):
             for held in self._held.all():
                 logger.warning("outcome not delivered", extra={"job_id": held.job.id})
+        self._heart.wait_until_quiet(QUIET_NOTICE if self._fatal is None else 0.0)
         self._end_threads()
         logger.info("worker stopped", extra={"worker_id": self.worker_id})
 

@@ -73,6 +73,7 @@ class Heart:
         self._hearing = Hearing(options.heartbeat)
         self._poked = threading.Event()
         self._stopped = threading.Event()
+        self._said_quiet = threading.Event()
         self._client: Client | None = None
         self._speaks_batches = True  # False after an UNKNOWN_COMMAND: a server of wire version 1
 
@@ -80,6 +81,10 @@ class Heart:
         """Send the next heartbeat now, over a new connection, to say that the worker has changed."""
         self._poked.set()
         self._hang_up()
+
+    def wait_until_quiet(self, timeout: float) -> bool:
+        """Wait until the server has heard that the worker drains, so that it does not take it for deaf or lost."""
+        return self._said_quiet.wait(timeout)
 
     def stop(self) -> None:
         """End `run` soon. Idempotent."""
@@ -106,11 +111,13 @@ class Heart:
         sent = self._held.leased()
         report = self._report()
         try:
-            answer = self._send(client, sent, report, wait=self._hold)
+            answer = self._send(client, sent, report, wait=self._hold(report))
         except JobwireError as error:
             self._failed(error)
             return
         self._link.answered(CHANNEL)
+        if report.state == "quiet":
+            self._said_quiet.set()
         news = news_of(answer, [held.job.id for held in sent])
         self._renew(sent, answer.results, started)
         self._act(news, sent, report)
@@ -123,8 +130,10 @@ class Heart:
             )
         )
 
-    @property
-    def _hold(self) -> float:
+    def _hold(self, report: WorkerReport) -> float:
+        """How long the server may hold a heartbeat; not the one that brings it news."""
+        if report.state == "quiet" and not self._said_quiet.is_set():
+            return 0.0
         return self._link.hold(CHANNEL, min(self._options.heartbeat, WAIT_MS / 1000))
 
     def _send(
