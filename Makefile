@@ -64,10 +64,12 @@ lint: $(DEV) ## check formatting, lint rules, types and import directions
 .PHONY: generate
 generate: $(DEV) ## write the code and tables that follow from spec/
 	$(BIN)/python spec/codegen/generate.py
+	$(BIN)/python -m jobwire_server.cli.reference docs
 
 .PHONY: verify
 verify: $(DEV) $(SPEC_TOOLS) ## check that generated files are current and the spec agrees with itself
 	$(BIN)/python spec/codegen/generate.py --check
+	$(BIN)/python -m jobwire_server.cli.reference docs --check
 	$(BIN)/python spec/codegen/check_spec.py
 	cd spec && $(REDOCLY) lint --config redocly.yaml openapi.yaml
 

@@ -397,6 +397,7 @@ details { margin: 8px 0; }
 summary { cursor: pointer; }
 table { width: 100%; margin: 8px 0 16px; border-collapse: collapse; font-size: 15px; }
 th, td { padding: 6px 8px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th { white-space: nowrap; }
 td p { margin: 0 0 4px; }
 @media (min-width: 60rem) {
   body { display: grid; grid-template-columns: 17rem 1fr; }

@@ -180,7 +180,7 @@ class Client:
         Args:
             queue: 1–256 characters of `A-Za-z0-9._-`; made by its first push.
             name: What kind of job it is; a worker picks the handler by it.
-            data: JSON, at most 1 MiB; dataclasses and pydantic models are written as objects. None is kept as `{}`.
+            data: JSON, at most 1 MiB; dataclasses and pydantic models are written as objects. None is null.
             id: A UUID; made here when left out. The same id again answers with that job and makes no second one.
             priority: Higher goes first; 0 when left out.
             delay: Seconds until it may run. run_at: The same as an aware datetime; not both.

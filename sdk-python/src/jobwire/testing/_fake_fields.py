@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from jobwire.testing._fake_job import invalid, parse_instant
+from jobwire.testing._fake_job import Refused, invalid, parse_instant
 
 Check = Callable[[Any, str], Any]
 
@@ -21,6 +21,27 @@ JSON_DEPTH: Final = 128
 DURATION: Final = 3_155_760_000_000
 KEY: Final = 1024
 BATCH: Final = 1000
+DATA: Final = 1_048_576
+METADATA: Final = 65_536
+# What is checked here and in the queue beside the limits that the client knows; hello and capabilities announce both.
+SERVER_LIMITS: Final[dict[str, int]] = {
+    "data_bytes": DATA,
+    "result_bytes": DATA,
+    "metadata_bytes": METADATA,
+    "json_depth": JSON_DEPTH,
+    "name_bytes": 1024,
+    "queue_bytes": 256,
+    "key_bytes": KEY,
+    "tags": 32,
+    "tag_bytes": 256,
+    "depends_on": 256,
+    "dag_depth": 100,
+    "logs": 100,
+    "errors": 20,
+    "backoff_schedule": 64,
+    "max_attempts": 10_000,
+    "token_bytes": KEY,
+}
 
 
 class Field(NamedTuple):
@@ -101,6 +122,19 @@ def uuid_text(value: Any, pointer: str) -> str:
         raise invalid(pointer, f"{pointer} is no UUID") from None
 
 
+def metadata(value: Any, pointer: str) -> Any:
+    """JSON without RustQueue's follow_ups, which nobody would carry out (JW-PUSH-17)."""
+    checked = payload(METADATA)(value, pointer)
+    if isinstance(checked, dict) and "follow_ups" in checked:
+        raise invalid(f"{pointer}/follow_ups", "follow_ups are not supported by this server")
+    return checked
+
+
+def parent_ids(value: Any, pointer: str) -> list[str]:
+    """Ids of jobs, each once."""
+    return list(dict.fromkeys(list_of(uuid_text, 256)(value, pointer)))
+
+
 def payload(max_bytes: int) -> Check:
     """Any JSON value within its size and depth."""
 
@@ -110,7 +144,8 @@ def payload(max_bytes: int) -> Check:
             message = f"{pointer} ({size} bytes) exceeds maximum of {max_bytes} bytes"
             raise invalid(pointer, message, limit=max_bytes)
         if _depth(value) > JSON_DEPTH:
-            raise invalid(pointer, f"{pointer} is nested too deep", limit=JSON_DEPTH)
+            message = f"Invalid JSON: {pointer} is nested more than {JSON_DEPTH} levels deep"
+            raise Refused("PARSE_ERROR", message)
         return value
 
     return check
@@ -188,14 +223,14 @@ JOB_OPTIONS: Final = {
     "remove_on_complete": _FLAG,
     "remove_on_fail": _FLAG,
     "custom_id": _KEY,
-    "metadata": Field(payload(65_536)),
-    "depends_on": Field(list_of(uuid_text, 256)),
+    "metadata": Field(metadata),
+    "depends_on": Field(parent_ids),
     "flow_id": _KEY,
 }
 PUSH_ITEM: Final = {
     "id": Field(uuid_text),
     "name": Field(text(1024, named=True), required=True),
-    "data": Field(payload(1_048_576)),
+    "data": Field(payload(DATA)),
     "options": Field(record(JOB_OPTIONS)),
     **JOB_OPTIONS,
 }
@@ -216,7 +251,7 @@ def push_item(value: Any, pointer: str) -> dict[str, Any]:
     return flat
 
 
-ACK_ITEM: Final = {"id": _ID, "lease": _KEY, "result": Field(payload(1_048_576))}
+ACK_ITEM: Final = {"id": _ID, "lease": _KEY, "result": Field(payload(DATA))}
 FAIL_ITEM: Final = {
     "id": _ID,
     "lease": _KEY,
@@ -336,6 +371,10 @@ def check(operation: str, fields: Any) -> dict[str, Any]:
     if operation == "push":
         return _checked_push(fields)
     checked: dict[str, Any] = record(FIELDS[operation])(fields, "")
+    if (
+        operation == "queue_update"
+    ):  # where null is a value: back to the server's default (JW-QUEUE-7)
+        checked.update({name: None for name, value in fields.items() if value is None})
     rule = _RULES.get(operation)
     if rule is not None:
         rule(checked)

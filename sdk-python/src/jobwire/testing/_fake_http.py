@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import logging
 import re
 from http.server import BaseHTTPRequestHandler
@@ -12,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jobwire._error_codes import ERROR_CODES
 from jobwire.testing._fake_job import Refused, invalid
-from jobwire.testing._fake_json import strict_loads
+from jobwire.testing._fake_json import dumps, strict_loads
 from jobwire.testing._fake_listener import is_connected
 from jobwire.testing._fake_operations import Answer, Caller, error_view
 from jobwire.testing._fake_service import Dropped, FakeService, Swallowed, Waiter
@@ -172,8 +171,11 @@ class HttpSession(BaseHTTPRequestHandler):
         self._send(status, {"ok": False, "error": error_view(refusal)})
 
     def _send(self, status: int, answer: Answer) -> None:
-        content = json.dumps(answer, ensure_ascii=False).encode()
+        content = dumps(answer)
         self.send_response(status)
+        wait_ms = answer.get("error", {}).get("retry_after_ms")
+        if wait_ms is not None:
+            self.send_header("Retry-After", str(-(-wait_ms // 1000)))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -72,12 +72,14 @@ class Refused(Exception):  # noqa: N818 - an answer, told as an error by the doo
         details: dict[str, Any] | None = None,
         *,
         status: int | None = None,
+        retry_after_ms: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details
         self.status = status
+        self.retry_after_ms = retry_after_ms
 
 
 @dataclass(slots=True)
@@ -147,6 +149,12 @@ class FakeJob:
         return self.state in FINISHED
 
     @property
+    def is_held_back(self) -> bool:
+        """Whether its ready time is still to come (JW-JOB-7)."""
+        delayed = self.state == "blocked" and self.run_at > self.created_at
+        return self.state == "delayed" or delayed
+
+    @property
     def order(self) -> tuple[int, int, int]:
         """The place in its queue: priority, then ready time (lifo ahead, newest first), then acceptance."""
         return (-self.priority, -self.run_at if self.lifo else self.run_at, self.sequence)
@@ -189,7 +197,7 @@ def job_view(job: FakeJob, *, lease: bool = False) -> dict[str, Any]:
     """The Job object of the wire; `lease` only in the answer of a pull."""
     view: dict[str, Any] = {name: getattr(job, name) for name in _SHOWN}
     view.update({name: instant_text(getattr(job, name)) for name in _INSTANTS})
-    view["delay_until"] = instant_text(job.run_at) if job.state == "delayed" else None
+    view["delay_until"] = instant_text(job.run_at) if job.is_held_back else None
     view["logs"] = [{"timestamp": instant_text(x["at"]), "message": x["message"]} for x in job.logs]
     view["errors"] = [{**entry, "at": instant_text(entry["at"])} for entry in job.errors]
     if job.metadata is not None:

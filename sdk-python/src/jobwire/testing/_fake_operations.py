@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from jobwire._error_codes import ERROR_CODES
-from jobwire._limits import DEFAULT_HEARTBEAT_MS, LIMITS
+from jobwire._limits import DEFAULT_FIND_LIMIT, DEFAULT_HEARTBEAT_MS, DEFAULTS, LIMITS
 from jobwire._version import VERSION
 from jobwire.testing import _fake_fields as checks
 from jobwire.testing._fake_job import FakeJob, Refused, instant_text, invalid, job_view
-from jobwire.testing._fake_queue import SETTINGS, FakeQueue, WorkerState
+from jobwire.testing._fake_queue import SETTINGS, FakeQueue, WorkerState, parents_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,8 @@ class FakeOperations:
         if fields.get("atomic", True):
             pushed = self.queue.push_all(queue, items)
             return {"ids": [i for i, _ in pushed], "outcomes": [o for _, o in pushed]}
-        results = [self._push_one(queue, item, index) for index, item in enumerate(items)]
+        done = {i: self._push_one(queue, items[i], i) for i in parents_first(items)}
+        results = [done[index] for index in range(len(items))]
         return {
             "ids": [r["id"] if r["ok"] else None for r in results],
             "outcomes": [r.get("outcome") for r in results],
@@ -222,7 +223,7 @@ class FakeOperations:
     def do_find(self, fields: dict[str, Any], caller: Caller) -> Answer:
         found = [job for job in self.queue.jobs.values() if _matches(job, fields)]
         newest_first = sorted(found, key=lambda job: job.sequence, reverse=True)
-        return _page(newest_first, fields, default=50, key=lambda job: job.sequence)
+        return _page(newest_first, fields, key=lambda job: (job.sequence,))
 
     # --- queues ---
 
@@ -243,7 +244,13 @@ class FakeOperations:
 
     def do_queue(self, fields: dict[str, Any], caller: Caller) -> Answer:
         name = fields["queue"]
-        return {"queue": {**self._entry(name), **self.queue.state_of(name).settings}}
+        settings = self.queue.state_of(name).settings
+        waits = self._oldest_waiting_ms(self.queue.of_queue(name))
+        return {"queue": {**self._entry(name), "settings": settings, "oldest_waiting_ms": waits}}
+
+    def _oldest_waiting_ms(self, jobs: list[FakeJob]) -> int | None:
+        waiting = [job.run_at for job in jobs if job.state == "waiting"]
+        return self.queue.now - min(waiting) if waiting else None
 
     def do_queue_update(self, fields: dict[str, Any], caller: Caller) -> Answer:
         settings = self.queue.settings_of(fields["queue"]).settings
@@ -252,11 +259,10 @@ class FakeOperations:
 
     def do_stats(self, fields: dict[str, Any], caller: Caller) -> Answer:
         jobs = self.queue.of_queue(fields["queue"])
-        waiting = [job.run_at for job in jobs if job.state == "waiting"]
         return {
             "counts": self._counts(jobs),
             "paused": self.queue.state_of(fields["queue"]).paused,
-            "oldest_waiting_ms": self.queue.now - min(waiting) if waiting else None,
+            "oldest_waiting_ms": self._oldest_waiting_ms(jobs),
         }
 
     def do_queue_pause(self, fields: dict[str, Any], caller: Caller) -> Answer:
@@ -270,7 +276,7 @@ class FakeOperations:
 
     def do_dlq(self, fields: dict[str, Any], caller: Caller) -> Answer:
         newest = self.queue.oldest_dead(fields["queue"])[::-1]
-        return _page(newest, fields, default=50, key=lambda job: job.sequence)
+        return _page(newest, fields, key=lambda job: (job.finished_at or 0, job.sequence))
 
     def do_dlq_retry(self, fields: dict[str, Any], caller: Caller) -> Answer:
         return self._each_dead(fields, self.do_retry, caller)
@@ -285,12 +291,14 @@ class FakeOperations:
         caller: Caller,
     ) -> Answer:
         queue = fields["queue"]
+
+        def change(item: dict[str, Any], caller: Caller) -> Answer:
+            self.queue.dead_letter(queue, item["id"])
+            return operation(item, caller)
+
         oldest = [job.id for job in self.queue.oldest_dead(queue)][: fields.get("limit", 1000)]
         chosen = fields.get("ids", oldest)
-        dead = {job.id for job in self.queue.oldest_dead(queue)}
-        results = [
-            self._item(operation, {"id": i}, caller) if i in dead else _not_dead(i) for i in chosen
-        ]
+        results = [self._item(change, {"id": job_id}, caller) for job_id in chosen]
         return {
             "count": sum(1 for result in results if result["ok"]),
             "results": results,
@@ -368,12 +376,14 @@ class FakeOperations:
 
 def error_view(refusal: Refused) -> dict[str, Any]:
     """The error object of an answer."""
-    return {
+    view = {
         "code": refusal.code,
         "message": str(refusal),
         "details": refusal.details,
         "retryable": ERROR_CODES[refusal.code].retryable,
     }
+    wait_ms = refusal.retry_after_ms
+    return view if wait_ms is None else {**view, "retry_after_ms": wait_ms}
 
 
 def is_empty_handed(operation: str, answer: Answer) -> bool:
@@ -388,18 +398,11 @@ def _already(already: bool, answer: Answer) -> Answer:
 
 
 def _announced() -> Answer:
-    defaults = {
-        "lease_ms": 30_000,
-        "heartbeat_ms": DEFAULT_HEARTBEAT_MS,
-        "max_attempts": 3,
-        "backoff": "exponential",
+    return {
+        "capabilities": ["wait", "notices"],
+        "limits": {**LIMITS, **checks.SERVER_LIMITS},
+        "defaults": dict(DEFAULTS),
     }
-    return {"capabilities": ["wait", "notices"], "limits": dict(LIMITS), "defaults": defaults}
-
-
-def _not_dead(job_id: str) -> Answer:
-    refusal = Refused("INVALID_STATE", f"Job '{job_id}' is no dead letter here", {"id": job_id})
-    return {"id": job_id, "ok": False, "error": error_view(refusal)}
 
 
 def _matches(job: FakeJob, wanted: dict[str, Any]) -> bool:
@@ -417,24 +420,24 @@ def _matches(job: FakeJob, wanted: dict[str, Any]) -> bool:
 
 
 def _page(
-    jobs: list[FakeJob],
-    fields: dict[str, Any],
-    *,
-    default: int,
-    key: Callable[[FakeJob], int],
+    jobs: list[FakeJob], fields: dict[str, Any], *, key: Callable[[FakeJob], tuple[int, ...]]
 ) -> Answer:
-    """One page in the order given; the cursor is the key of the last job of the page before."""
-    start = 0
+    """
+    One page of *jobs*, which stand with the greatest *key* first.
+
+    The cursor is the key of the last job of the page before, which need not match any more (JW-FIND-2).
+    """
     if "cursor" in fields:
-        places = [str(key(job)) for job in jobs]
-        start = _after(places, fields["cursor"])
-    limit = fields.get("limit", default)
-    page, rest = jobs[start : start + limit], jobs[start + limit :]
-    cursor = str(key(page[-1])) if page and rest else None
+        after = _key_of(fields["cursor"])
+        jobs = [job for job in jobs if key(job) < after]
+    limit = fields.get("limit", DEFAULT_FIND_LIMIT)
+    page, rest = jobs[:limit], jobs[limit:]
+    cursor = ".".join(map(str, key(page[-1]))) if page and rest else None
     return {"jobs": [job_view(job) for job in page], "next_cursor": cursor}
 
 
-def _after(places: list[str], cursor: str) -> int:
-    if cursor not in places:
-        raise invalid("/cursor", "the cursor is unknown")
-    return places.index(cursor) + 1
+def _key_of(cursor: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in cursor.split("."))
+    except ValueError:
+        raise invalid("/cursor", "the cursor is not one of this server's") from None

@@ -29,6 +29,7 @@ ERRORS_KEPT: Final = 20
 LOGS_KEPT: Final = 100
 TOMBSTONE_MS: Final = 60_000
 DAG_DEPTH: Final = 100
+FULL_RETRY_MS: Final = 1000
 TIMEOUT_MESSAGE: Final = "job timed out"
 LEASE_MESSAGE: Final = "lease expired (no heartbeat)"
 RETENTION_MS: Final = {"completed": 604_800_000, "dlq": 7_776_000_000, "cancelled": 604_800_000}
@@ -136,7 +137,7 @@ class FakeQueue:
         saved = self._snapshot()
         answers: dict[int, tuple[str, Outcome]] = {}
         try:
-            for index in _parents_first(items):
+            for index in parents_first(items):
                 answers[index] = self.push(queue, items[index], f"/jobs/{index}")
         except Refused:
             self._restore(saved)
@@ -188,7 +189,8 @@ class FakeQueue:
         unfinished = sum(1 for job in self.of_queue(queue) if not job.is_finished)
         if limit is not None and unfinished - freed >= limit:
             details = {"queue": queue, "limit": limit, "pointer": pointer or "/queue"}
-            raise Refused("QUEUE_FULL", f"Queue '{queue}' holds {limit} unfinished jobs", details)
+            message = f"Queue '{queue}' holds {limit} unfinished jobs"
+            raise Refused("QUEUE_FULL", message, details, retry_after_ms=FULL_RETRY_MS)
 
     def _new_job(self, job_id: str, queue: str, item: dict[str, Any]) -> FakeJob:
         kept = {k: v for k, v in item.items() if k not in _NOT_KEPT}
@@ -506,12 +508,11 @@ class FakeQueue:
     def _is_past(self, job: FakeJob) -> bool:
         if job.finished_at is None:
             return False
-        kept: int = TOMBSTONE_MS
+        kept: int | None = TOMBSTONE_MS
         if job.state != "removed":
-            kept = (
-                self.state_of(job.queue).settings[f"retention_{job.state}_ms"]
-                or RETENTION_MS[job.state]
-            )
+            kept = self.state_of(job.queue).settings[f"retention_{job.state}_ms"]
+        if kept is None:
+            kept = RETENTION_MS[job.state]
         holds_key = self.now < job.created_at + (job.unique_for_ms or 0)
         return job.finished_at + kept <= self.now and not holds_key
 
@@ -624,6 +625,15 @@ class FakeQueue:
         dead = (job for job in self.of_queue(queue) if job.state == "dlq")
         return sorted(dead, key=lambda job: (job.finished_at or 0, job.sequence))
 
+    def dead_letter(self, queue: str, job_id: str) -> FakeJob:
+        """A dead letter of this queue; raises for any other job (JW-DLQ-4)."""
+        job = self.get(job_id)
+        if job.queue != queue:
+            raise job_not_found(job_id)
+        if job.state != "dlq":
+            raise invalid_state(job, "Dlq")
+        return job
+
     def worker(self, worker_id: str, transport: str) -> WorkerState:
         """The worker of this name, seen now."""
         seen = self.workers.setdefault(worker_id, WorkerState(worker_id, self.now, self.now))
@@ -643,7 +653,7 @@ def _fields_of(job: FakeJob) -> dict[str, Any]:
     return {name: getattr(job, name) for name in FakeJob.__slots__}
 
 
-def _parents_first(items: Sequence[dict[str, Any]]) -> list[int]:
+def parents_first(items: Sequence[dict[str, Any]]) -> list[int]:
     """The indexes of a batch so that parents come before their children, otherwise in the order given."""
     place = {item["id"]: index for index, item in enumerate(items) if item.get("id")}
     waits = [{place[p] for p in item.get("depends_on", ()) if p in place} for item in items]

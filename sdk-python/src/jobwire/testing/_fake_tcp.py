@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import json
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from jobwire.testing._fake_fields import FIELDS
 from jobwire.testing._fake_fields import check as check_fields
 from jobwire.testing._fake_job import Refused, invalid
-from jobwire.testing._fake_json import strict_loads
+from jobwire.testing._fake_json import dumps, strict_loads
 from jobwire.testing._fake_listener import cut_connection, is_connected
 from jobwire.testing._fake_operations import Answer, Caller, error_view
 from jobwire.testing._fake_service import Dropped, FakeService, Swallowed, Waiter
@@ -196,7 +195,7 @@ class TcpSession:
             self._is_over = True
 
     def _send(self, line: dict[str, Any]) -> None:
-        data = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        data = dumps(line) + b"\n"
         with self._send_lock:
             self._connection.sendall(data)
 

@@ -1,0 +1,7 @@
+"""`python -m jobwire_server` is the `jobwire` command."""
+
+from __future__ import annotations
+
+from jobwire_server.cli import main
+
+main()

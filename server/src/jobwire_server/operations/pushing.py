@@ -1,0 +1,171 @@
+"""push and push_batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from jobwire_server.engine.flows import insertion_order
+from jobwire_server.engine.timing import due_at, position
+from jobwire_server.errors import JobwireError, invalid
+from jobwire_server.events import Event
+from jobwire_server.model import Job, JobState, PushItem
+from jobwire_server.operations.settling import happened, key_taken
+from jobwire_server.store import base as store
+from jobwire_server.wire import answers, limits
+from jobwire_server.wire.spelling import ms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobwire_server.operations.core import Core
+
+
+async def push(core: Core, requests: Sequence[Any]) -> list[answers.Pushed | JobwireError]:
+    """Independent pushes, in one transaction, one outcome each (JW-PUSH-1)."""
+    now = core.clock.now()
+    items = [push_item(core, request.queue, request, now) for request in requests]
+    outcomes = await _insert(core, items, atomic=False, now=now)
+    return [_answer(item, outcome, "") for item, outcome in zip(items, outcomes, strict=True)]
+
+
+async def push_batch(core: Core, request: Any) -> answers.PushedBatch:
+    """Many pushes in one transaction: all of them, or with atomic false each for itself (JW-PUSH-7)."""
+    now = core.clock.now()
+    atomic = request.atomic is not False
+    items = [push_item(core, request.queue, item, now) for item in request.jobs]
+    order = insertion_order([item.job for item in items])
+    found = await _insert(core, [items[index] for index in order], atomic=atomic, now=now)
+    results: list[answers.Pushed | JobwireError] = [JobwireError("INTERNAL_ERROR", "")] * len(items)
+    for index, outcome in zip(order, found, strict=True):
+        results[index] = _answer(items[index], outcome, f"{request.pointer}/{index}")
+    if atomic:
+        for result in results:
+            if isinstance(result, JobwireError):
+                raise result
+    return _batch(items, results, atomic=atomic)
+
+
+def push_item(core: Core, queue: str, item: Any, now: int) -> PushItem:
+    """The job that a push asks for, as it would stand in the store."""
+    default = core.options.job
+    run_at = now + (item.delay_ms or 0) if item.run_at is None else ms_of(item.run_at)
+    job = Job(
+        id=item.id or core.new_id(),
+        queue=queue,
+        name=item.name,
+        data=bytes(item.data),
+        created_at=now,
+        priority=_or(item.priority, limits.DEFAULT_PRIORITY),
+        max_attempts=_or(item.max_attempts, default.max_attempts),
+        backoff=_or(item.backoff, default.backoff),
+        backoff_delay_ms=_or(item.backoff_delay_ms, default.backoff_delay_ms),
+        backoff_schedule_ms=tuple(item.backoff_schedule_ms or ()),
+        backoff_max_ms=_or(item.backoff_max_ms, default.backoff_max_ms),
+        jitter=_or(item.jitter, default.jitter),
+        ttl_ms=item.ttl_ms,
+        timeout_ms=item.timeout_ms,
+        unique_key=item.unique_key,
+        unique_for_ms=item.unique_for_ms,
+        tags=tuple(item.tags or ()),
+        group_id=item.group_id,
+        flow_id=item.flow_id,
+        custom_id=item.custom_id,
+        metadata=None if item.metadata is None else bytes(item.metadata),
+        depends_on=tuple(item.depends_on or ()),
+        lifo=bool(item.lifo),
+        remove_on_complete=bool(item.remove_on_complete),
+        remove_on_fail=bool(item.remove_on_fail),
+        state=JobState.DELAYED if run_at > now else JobState.WAITING,
+        run_at=max(run_at, now),
+        updated_at=now,
+    )
+    return PushItem(
+        replace(job, due_at=due_at(job), position=position(job)), item.on_conflict or "reject"
+    )
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+async def _insert(
+    core: Core, items: Sequence[PushItem], *, atomic: bool, now: int
+) -> list[store.InsertOutcome]:
+    outcomes = await core.store.insert(items, atomic=atomic, now=now)
+    if not atomic or not any(isinstance(outcome, store.Refusal) for outcome in outcomes):
+        core.bus.publish([event for outcome in outcomes for event in _events(outcome)])
+    return outcomes
+
+
+def _events(outcome: store.InsertOutcome) -> list[Event]:
+    if not isinstance(outcome, store.Inserted):
+        return []
+    pushed = Event("job.pushed", outcome.job)
+    if outcome.replaced is None:
+        return [pushed]
+    return [*happened("cancel", outcome.replaced, outcome.children), pushed]
+
+
+def _answer(item: PushItem, outcome: store.InsertOutcome, at: str) -> answers.Pushed | JobwireError:
+    match outcome:
+        case store.Inserted(job=job, replaced=replaced):
+            return answers.Pushed(id=job.id, outcome="created" if replaced is None else "replaced")
+        case store.Existing(job=job):
+            return answers.Pushed(id=job.id, outcome="existing")
+        case store.IdTaken(job=job):
+            return JobwireError(
+                "ID_CONFLICT",
+                f"Job '{job.id}' exists with another queue, name or data; make a new id for a new job",
+                {"id": job.id, "pointer": f"{at}/id"},
+            )
+        case store.KeyTaken(existing_id=existing_id):
+            return key_taken(existing_id, pointer=f"{at}/unique_key")
+    return _refusal(item.job, outcome, at)
+
+
+def _refusal(job: Job, outcome: store.Refusal, at: str) -> JobwireError:
+    match outcome:
+        case store.QueueIsFull(limit=limit):
+            return JobwireError(
+                "QUEUE_FULL",
+                f"Queue '{job.queue}' holds its limit of {limit} unfinished jobs; wait, add workers or raise max_length",
+                {"queue": job.queue, "limit": limit, "pointer": at},
+                retry_after_ms=1_000,
+            )
+        case store.QueueIsPaused():
+            return JobwireError(
+                "QUEUE_PAUSED",
+                f"Queue '{job.queue}' is paused",
+                {"queue": job.queue, "pointer": at},
+            )
+        case store.ParentMissing(index=index, parent_id=parent):
+            return invalid(
+                f"{at}/depends_on/{index}", f"Dependency parent job '{parent}' not found"
+            )
+        case store.ParentEnded(index=index, parent_id=parent, state=state):
+            said = f"Dependency parent job '{parent}' is in terminal state '{state.capitalize()}'"
+            return invalid(f"{at}/depends_on/{index}", said)
+        case store.TooDeep(limit=limit):
+            said = f"Dependency chain exceeds maximum depth of {limit}"
+            return invalid(f"{at}/depends_on", said, limit=limit)
+    raise AssertionError(f"unknown outcome {outcome!r}")
+
+
+def _batch(
+    items: Sequence[PushItem], results: Sequence[answers.Pushed | JobwireError], *, atomic: bool
+) -> answers.PushedBatch:
+    done = [None if isinstance(result, JobwireError) else result for result in results]
+    return answers.PushedBatch(
+        ids=[None if result is None else result.id for result in done],
+        outcomes=[None if result is None else result.outcome for result in done],
+        results=UNSET if atomic else [_item(*pair) for pair in zip(items, results, strict=True)],
+    )
+
+
+def _item(item: PushItem, result: answers.Pushed | JobwireError) -> answers.Item:
+    if isinstance(result, JobwireError):
+        return answers.Item(id=item.job.id, ok=False, error=result)
+    return answers.Item(id=result.id, outcome=result.outcome)
