@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
+_DUE_BATCH: Final = 64  # whole jobs, of up to a mebibyte each
 _PRUNE_EVERY_MS: Final = 60_000
 _SWEEP_EVERY_MS: Final = 10_000
 _RECOUNT_EVERY_MS: Final = 60_000
@@ -145,7 +146,7 @@ class Maintenance:
         total = 0
         while True:
             now = self._core.clock.now()
-            jobs = await self._core.store.due(now, _BATCH)
+            jobs = await self._core.store.due(now, _DUE_BATCH)
             aged = [
                 (job, change)
                 for job in jobs

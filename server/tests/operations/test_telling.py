@@ -128,6 +128,23 @@ async def test_a_cancel_ends_the_wait_of_its_worker_at_once(world: World) -> Non
     other.cancel()
 
 
+async def test_a_cancelled_job_that_its_worker_knows_of_does_not_end_the_wait_again(
+    world: World,
+) -> None:
+    await world.push()
+    job = await world.pulled(worker_id="w")
+    await world.ok("cancel", id=job["id"])
+    items = [{"id": job["id"], "lease": job["lease"]}]
+    assert (await soon(listen(world, items=items)))["cancelled"] == [job["id"]]
+
+    again = listen(world, items=items)
+    await a_while()
+
+    assert not again.done()
+    await world.ok("release", **items[0])
+    again.cancel()
+
+
 async def test_a_lost_lease_ends_the_wait_of_its_worker(world: World) -> None:
     await world.push()
     job = await world.pulled(worker_id="w")
@@ -310,12 +327,12 @@ async def test_a_quiet_worker_is_shown_so(world: World) -> None:
     assert (await the_worker(world))["state"] == "quiet"
 
 
-async def test_a_worker_that_is_silent_for_three_leases_is_lost_and_later_left_out(
+async def test_a_worker_that_is_silent_for_a_lease_is_lost_and_later_left_out(
     world: World,
 ) -> None:
     await report(world)
 
-    world.clock.advance(89_999)
+    world.clock.advance(29_999)
     assert (await the_worker(world))["state"] == "alive"
     world.clock.advance(1)
     assert (await the_worker(world))["state"] == "lost"

@@ -1213,8 +1213,8 @@ class TimeContract:
 
         assert await store.sweep(NOW + 999, 60_000, 100) == 0
         assert await store.sweep(NOW + 1_000, 60_000, 100) == 1
-        assert await store.sweep(NOW + 2_000, 60_000, 100) == 1
-        assert await store.sweep(NOW + 99_999, 60_000, 100) == 0
+        assert await store.sweep(NOW + 301_999, 60_000, 100) == 0
+        assert await store.sweep(NOW + 302_000, 60_000, 100) == 1
 
     async def test_sweep_stops_at_its_limit(self, store: Store) -> None:
         for _ in range(3):

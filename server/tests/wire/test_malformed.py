@@ -227,3 +227,29 @@ def test_an_error_says_nothing_of_the_payload() -> None:
         with pytest.raises(BadRequest) as caught:
             parse_line((line % (secret, secret)).encode())
         assert secret not in caught.value.error.message + str(caught.value.error.details)
+
+
+# --- instants ---
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.9999-00:01", "10000-01-01T00:00:00Z"]
+)
+def test_an_instant_that_cannot_be_written_in_an_answer_is_refused(text: str) -> None:
+    assert verdict_of_line(b'"run_at":"%b"' % text.encode()) == "VALIDATION_ERROR"
+    assert verdict_of_body(b'"options":{"run_at":"%b"}' % text.encode()) == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00+23:59"])
+def test_an_instant_that_is_far_away_is_accepted(text: str) -> None:
+    assert verdict_of_line(b'"run_at":"%b"' % text.encode()) == "ok"
+
+
+@pytest.mark.parametrize("text", ["1700000000", "1.7e9", "2030-01-01", "tomorrow", "null"])
+def test_an_instant_in_a_query_is_spelled_as_in_a_body(text: str) -> None:
+    with pytest.raises(JobwireError) as caught:
+        from_http("find", None, {}, {"created_after": text})
+
+    assert caught.value.code == "VALIDATION_ERROR"
+    assert (caught.value.details or {})["pointer"] == "/created_after"
+    assert status_of(caught.value) == 400

@@ -28,11 +28,14 @@ _ENDED_BY_TIME: Final = frozenset({"lease_expired", "timeout"})
 class News:
     """What a worker has yet to be told: jobs that were lost, jobs that were cancelled."""
 
-    __slots__ = ("cancelled", "future", "lost")
+    __slots__ = ("cancelled", "future", "lost", "told")
 
     def __init__(self) -> None:
         self.lost: dict[str, None] = {}
         self.cancelled: dict[str, None] = {}
+        self.told: set[str] = (
+            set()
+        )  # cancelled jobs of the last heartbeat, of which the worker knows
         self.future: asyncio.Future[None] | None = None
 
     def add(self, job_id: str, *, lost: bool) -> None:
@@ -46,9 +49,14 @@ class News:
         if self.future is not None and not self.future.done():
             self.future.set_result(None)
 
-    @property
-    def any(self) -> bool:
-        return bool(self.lost or self.cancelled)
+    def has_any(self, cancelled: Sequence[str]) -> bool:
+        """
+        Whether there is something to tell, beside the `cancelled` jobs that the worker named.
+
+        Those are news once: a handler that takes its time to stop must not make each waiting heartbeat return at once.
+        """
+        known, self.told = self.told, set(cancelled)
+        return bool(self.lost or self.cancelled) or not self.told <= known
 
     def take(self) -> tuple[list[str], list[str]]:
         """(lost, cancelled), and forget them."""

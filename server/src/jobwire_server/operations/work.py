@@ -104,17 +104,17 @@ class Work:
             deaf = self._workers.reported(request.worker, held, caller, self._core.clock.now())
             if request.wait_ms:
                 more_lost, more_cancelled = await self._listen(
-                    request.worker.id, request.wait_ms, wait=not (lost or cancelled or deaf)
+                    request.worker.id, request.wait_ms, cancelled, wait=not (lost or deaf)
                 )
                 lost, cancelled = _merged(lost, more_lost), _merged(cancelled, more_cancelled)
         return answers.BeatenBatch(results=results, lost=lost, cancelled=cancelled, deaf=deaf)
 
     async def _listen(
-        self, worker_id: str, wait_ms: int, *, wait: bool
+        self, worker_id: str, wait_ms: int, cancelled: Sequence[str], *, wait: bool
     ) -> tuple[list[str], list[str]]:
         news = self._holders.news(worker_id)
         news.end_wait()  # a worker that waits anew has given its earlier wait up
-        if wait and not news.any and not self._draining:
+        if not news.has_any(cancelled) and wait and not self._draining:
             loop = asyncio.get_running_loop()
             future = news.future = loop.create_future()
             timer = loop.call_later(wait_ms / 1000, _finish, future)

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from jobwire_server.operations.core import Caller
 
 _MAX_WORKERS: Final = 10_000
-# In heartbeats, of which a lease has three: by then its leases have ended too (JW-WORKER-4). Later it is forgotten.
-_LOST_AFTER: Final = 3
-_FORGET_AFTER: Final = 60
+# In lengths of the default lease, after one of which a worker counts as lost (JW-WORKER-4).
+_FORGET_AFTER: Final = 20
 
 
 class Seen(msgspec.Struct):
@@ -94,7 +93,7 @@ class Workers:
         )
 
     def _state(self, seen: Seen, now: int) -> str:
-        if now - seen.last_seen_at >= self._lease_ms * _LOST_AFTER and not seen.waiting:
+        if now - seen.last_seen_at >= self._lease_ms and not seen.waiting:
             return "lost"
         if seen.quiet:
             return "quiet"

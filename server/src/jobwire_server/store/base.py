@@ -182,7 +182,7 @@ class Store(Protocol):
         and so is what stands behind it, also in other queues. The first job is taken however large it is. Memory: no more than these bytes and
         a part of the queue's front.
         With request_id: if an earlier claim with the same one took jobs that are still active at that delivery, exactly those are
-        answered again and nothing is claimed. Remembered until the last of those leases could have ended.
+        answered again and nothing is claimed. Remembered until five minutes after the last of those leases could have ended.
         """
         ...
 

@@ -7,9 +7,16 @@ Rule 2: every image but a first one has a revision one higher than the job it wa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from msgspec.structs import replace
 
 from jobwire_server.model import ClaimRequest, Job, JobState, QueueSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CLAIM_MEMORY_MS: Final = 300_000
 
 PAUSED_FOR_PUSH = frozenset({"push", "both"})
 PAUSED_FOR_PULL = frozenset({"pull", "both"})
@@ -39,7 +46,7 @@ def leased(job: Job, worker_id: str | None, lease_ms: int, now: int) -> Job:
         state="active",
         revision=job.revision + 1,
         due_at=min(ends, times_out),
-        updated_at=now,
+        updated_at=max(now, job.updated_at),
         delivery=job.delivery + 1,
         lease_ms=lease_ms,
         lease_expires_at=ends,
@@ -57,7 +64,7 @@ def replaced(job: Job, now: int) -> Job:
         state=JobState.CANCELLED,
         revision=job.revision + 1,
         due_at=None,
-        updated_at=now,
+        updated_at=max(now, job.updated_at),
         reason="replaced",
         finished_at=now,
     )
@@ -91,3 +98,8 @@ def shifted(job: Job, shift: int) -> Job:
 
 def _moved(instant: int | None, shift: int) -> int | None:
     return None if instant is None else instant + shift
+
+
+def forget_claim_at(jobs: Sequence[Job], now: int) -> int:
+    """Until when a claim's request_id is remembered: well after its leases would have ended unrenewed (JW-PULL-11)."""
+    return max((job.lease_expires_at or now for job in jobs), default=now) + CLAIM_MEMORY_MS

@@ -224,8 +224,8 @@ class MemoryStore:
         for queue in request.queues:
             jobs += self._claim_from(queue, request, now, request.count - len(jobs), room)
         if jobs and request.request_id is not None:
-            ends = max(job.lease_expires_at or now for job in jobs)
-            self._claims[request.request_id] = [(job.id, job.delivery) for job in jobs], ends
+            taken = [(job.id, job.delivery) for job in jobs]
+            self._claims[request.request_id] = taken, images.forget_claim_at(jobs, now)
         return jobs
 
     def _claimed_before(self, request: ClaimRequest) -> list[Job]:

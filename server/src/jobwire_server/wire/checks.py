@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from jobwire_server.errors import invalid, misshapen
 from jobwire_server.wire import compat, limits, strict_json
-from jobwire_server.wire.spelling import parse_id
+from jobwire_server.wire.spelling import LAST_MS, ms_of, parse_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +87,8 @@ def _item(item: Any, at: str) -> None:
 def _option_fields(options: Any, at: str) -> None:
     """What can be said of each option by itself."""
     _strings(options, _OPTION_STRINGS, at)
+    if options.run_at is not None and ms_of(options.run_at) > LAST_MS:
+        raise invalid(f"{at}/run_at", "run_at is after the year 9999")
     for index, tag in enumerate(options.tags or ()):
         _size("Tag", tag, limits.TAG_BYTES, f"{at}/tags/{index}")
     if options.depends_on:
@@ -114,9 +116,9 @@ def _pull(request: Any) -> None:
         _size("Queue name", queue, limits.QUEUE_BYTES, f"/queues/{index}")
     for index, name in enumerate(request.names or ()):
         _size("Job name", name, limits.NAME_BYTES, f"/names/{index}")
-    weights = request.weights
-    if weights is not None and len(weights) != len(request.queues or (request.queue,)):
-        raise invalid("/weights", "weights needs one weight for each queue")
+    weights, queues = request.weights, request.queues
+    if weights is not None and (queues is None or len(weights) != len(queues)):
+        raise invalid("/weights", "weights needs one weight for each entry of 'queues'")
 
 
 def _leased(request: Any, at: str = "") -> None:

@@ -468,6 +468,9 @@ def _from_query(name: str, query: Mapping[str, str]) -> Any:
     for line_field in ("cmd", "rid"):
         if line_field in values:
             raise misshapen(f"/{line_field}", f"unknown query parameter '{line_field}'")
+    for field in ("created_after", "created_before"):
+        if field in values and "T" not in values[field].upper():
+            raise invalid(f"/{field}", "an instant is RFC 3339, such as 2030-01-31T12:00:00Z")
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as exc:

@@ -10,6 +10,8 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+# 9999-12-31T23:59:59.999Z: a later instant has no spelling in RFC 3339.
+LAST_MS = 253_402_300_799_999
 
 
 def parse_id(text: str) -> str | None:

@@ -62,7 +62,7 @@ class _Claiming:
             if len(jobs) < request.count and not room.is_full:
                 jobs += self._claim_from(queue, request, now, request.count - len(jobs), room)
         self._asked -= request.count
-        self._remember(request, jobs)
+        self._remember(request, jobs, now)
         return jobs
 
     def _claim_from(
@@ -162,9 +162,8 @@ class _Claiming:
             if job is not None and job.state == "active" and job.delivery == delivery
         ]
 
-    def _remember(self, request: ClaimRequest, jobs: Sequence[Job]) -> None:
+    def _remember(self, request: ClaimRequest, jobs: Sequence[Job], now: int) -> None:
         if jobs and request.request_id is not None:
             taken = json.dumps([(job.id, job.delivery) for job in jobs])
-            ends = max(job.lease_expires_at or 0 for job in jobs)
-            binds = (request.request_id, taken, ends)
+            binds = (request.request_id, taken, images.forget_claim_at(jobs, now))
             self._session.connection.execute(SQL["remember_claim"], binds)
