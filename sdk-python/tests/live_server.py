@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,15 +36,24 @@ def live_server(*options: str) -> Iterator[LiveServer]:
         *("--log-format", "json", *options),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    # A server whose log nobody reads stops when the pipe is full; the last lines tell why it failed.
+    last: deque[str] = deque(maxlen=100)
+    reader = threading.Thread(target=last.extend, args=(process.stdout,), name="live-server-log")
     try:
-        yield _started(process)
+        running = _started(process)
+        reader.start()
+        yield running
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=20)
+            process.wait(timeout=20)
         finally:
             process.kill()
-    assert process.returncode == 0
+            if reader.ident is not None:
+                reader.join()
+            process.stdout.close()
+    assert process.returncode == 0, "".join(last)
 
 
 def _started(process: subprocess.Popen[str]) -> LiveServer:

@@ -394,7 +394,9 @@ def pull(
         request_id=request_id,
         weights=None if weights is None else list(weights),
     )
-    where = {"queue": listed[0]} if len(listed) == 1 else {"queues": listed}
+    # RustQueue knows `queue` alone; weights belong to `queues`.
+    alone = len(listed) == 1 and weights is None
+    where = {"queue": listed[0]} if alone else {"queues": listed}
     return _request("pull", _parse_pull, {**where, **options}, wait=wait)
 
 

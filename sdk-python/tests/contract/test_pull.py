@@ -168,6 +168,18 @@ def test_a_pull_gives_leases_of_their_own(client: Client, queue: str) -> None:
         assert client.get_job(job).lease is None
 
 
+def test_each_delivery_starts_without_a_heartbeat_or_a_worker(client: Client, queue: str) -> None:
+    """JW-PULL-17."""
+    client.push(queue, "job")
+    [first] = client.pull(queue, worker_id="w-1")
+    client.heartbeat(first)
+    client.release(first)
+
+    second = take(client, queue)
+
+    assert (second.delivery, second.last_heartbeat, second.worker_id) == (2, None, None)
+
+
 def test_the_length_of_a_lease_comes_from_the_pull_the_queue_or_the_server(
     client: Client, queue: str
 ) -> None:

@@ -52,6 +52,16 @@ def test_replace_cancels_a_holder_that_has_not_begun(
     assert take(client, queue).id == new.id
 
 
+def test_replace_needs_no_room_in_a_full_queue(client: Client, queue: str) -> None:
+    """JW-UNIQ-4, JW-PUSH-13."""
+    client.update_queue(queue, max_length=1)
+    client.push(queue, "job", unique_key="k")
+
+    assert refused_at(client.push, queue, "job")[0] == "QUEUE_FULL"
+    assert client.push(queue, "job", unique_key="k", on_conflict="replace").outcome == "replaced"
+    assert client.stats(queue).counts.waiting == 1
+
+
 def test_replace_never_takes_the_place_of_an_active_or_finished_holder(
     client: Client, queue: str
 ) -> None:

@@ -392,11 +392,10 @@ def _checked_push(fields: Any) -> dict[str, Any]:
 def _pull_rule(fields: dict[str, Any]) -> None:
     if ("queue" in fields) == ("queues" in fields):
         raise invalid("/queue", "give queue or queues, and not both", status=422)
-    queues = fields.setdefault("queues", [fields.pop("queue", "")])
-    if not queues:
-        raise invalid("/queues", "queues must not be empty")
-    if "weights" in fields and len(fields["weights"]) != len(queues):
-        raise invalid("/weights", "weights needs one entry a queue")
+    if "weights" in fields and len(fields["weights"]) != len(fields.get("queues", ())):
+        raise invalid("/weights", "weights needs one weight for each entry of 'queues'")
+    if not fields.setdefault("queues", [fields.pop("queue", "")]):
+        raise invalid("/queues", "queues must not be empty", limit=1)
 
 
 def _ack_batch_rule(fields: dict[str, Any]) -> None:

@@ -130,7 +130,8 @@ class HttpSession(BaseHTTPRequestHandler):
         if operation == "fail" and fields.get("error") is None:
             raise invalid("/error", "missing field 'error'", status=422)
         waiter = Waiter(lambda: is_connected(self.connection))
-        answer = self._service.handle(operation, fields, Caller("http"), waiter)
+        caller = Caller("http", client=self.headers.get("User-Agent"))
+        answer = self._service.handle(operation, fields, caller, waiter)
         return _status(operation, answer), _as_http(operation, answer)
 
     def _route(self, path: str) -> tuple[str, dict[str, str]]:

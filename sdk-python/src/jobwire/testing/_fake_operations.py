@@ -39,11 +39,12 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the door, the wire version of a TCP session, and the session itself for its notices."""
+    """Who asks: the door, the wire version of a TCP session, the session itself for its notices, and the client's name."""
 
     door: str = "http"
     version: int = 2
     session: Any = None
+    client: str | None = None
 
 
 class FakeOperations:
@@ -107,7 +108,7 @@ class FakeOperations:
         return {"job": views[0] if views else None} if count == 1 else {"jobs": views}
 
     def _note_pull(self, worker_id: str, caller: Caller) -> None:
-        worker = self.queue.worker(worker_id, caller.door)
+        worker = self.queue.worker(worker_id, caller.door, caller.client)
         worker.last_pull_at, worker.deaf = self.queue.now, False
 
     # --- what a worker says about its jobs ---
@@ -174,7 +175,7 @@ class FakeOperations:
     def _report(self, report: dict[str, Any] | None, caller: Caller) -> WorkerState | None:
         if report is None:
             return None
-        worker = self.queue.worker(report["id"], caller.door)
+        worker = self.queue.worker(report["id"], caller.door, caller.client)
         worker.report = report
         return worker
 
@@ -327,7 +328,7 @@ class FakeOperations:
             "free": worker.report.get("free"),
             "held": len(self.queue.held_by(worker.id)),
             "state": "deaf" if worker.deaf else state,
-            "client": None,
+            "client": worker.client,
             "transport": worker.transport,
             "first_seen_at": instant_text(worker.first_seen_at),
             "last_seen_at": instant_text(worker.last_seen_at),

@@ -82,6 +82,7 @@ class WorkerState:
     report: dict[str, Any] = field(default_factory=dict)
     last_pull_at: int | None = None
     transport: str = "http"
+    client: str | None = None
     deaf: bool = False
     lost: dict[str, None] = field(default_factory=dict)  # in order, as are those below
     cancelled: dict[str, None] = field(default_factory=dict)
@@ -213,14 +214,14 @@ class FakeQueue:
         for index, parent_id in enumerate(job.depends_on):
             at = f"{pointer}/depends_on/{index}"
             parent = self.jobs.get(parent_id)
-            if parent is None or parent.state == "removed":
+            if parent is None or (parent.state == "removed" and parent.completed_at is None):
                 raise invalid(at, f"Dependency parent job '{parent_id}' not found")
             if parent.state in ("dlq", "cancelled"):
                 state = parent.state.capitalize()
                 raise invalid(
                     at, f"Dependency parent job '{parent_id}' is in terminal state '{state}'"
                 )
-            job.pending_parents += parent.state != "completed"
+            job.pending_parents += not parent.is_finished
             job.depth = max(job.depth, parent.depth + 1)
         if job.depth > DAG_DEPTH:
             message = f"Dependency chain exceeds maximum depth of {DAG_DEPTH}"
@@ -634,10 +635,11 @@ class FakeQueue:
             raise invalid_state(job, "Dlq")
         return job
 
-    def worker(self, worker_id: str, transport: str) -> WorkerState:
+    def worker(self, worker_id: str, transport: str, client: str | None = None) -> WorkerState:
         """The worker of this name, seen now."""
         seen = self.workers.setdefault(worker_id, WorkerState(worker_id, self.now, self.now))
         seen.last_seen_at, seen.transport = self.now, transport
+        seen.client = client or seen.client
         return seen
 
     def held_by(self, worker_id: str) -> list[FakeJob]:

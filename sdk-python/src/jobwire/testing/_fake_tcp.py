@@ -57,6 +57,7 @@ class TcpSession:
         self._waiters: dict[int, Waiter] = {}
         self._threads: list[threading.Thread] = []
         self._version = 1
+        self._client: str | None = None
         self._authenticated = service.token is None
         self._is_over = False
 
@@ -136,17 +137,18 @@ class TcpSession:
         if not self._authenticated and command not in WITHOUT_TOKEN:
             raise Refused("UNAUTHORIZED", "Authenticate first, with hello or auth")
         waiter = self._waiters.get(rid or -1) or Waiter(self._is_alive)
-        caller = Caller("tcp", self._version, self)
+        caller = Caller("tcp", self._version, self, self._client)
         answer = self._service.handle(command, request, caller, waiter)
         return _as_version_1(command, answer) if self._version == 1 else answer
 
     def _hello(self, fields: dict[str, Any]) -> Answer:
         if fields.get("token") is not None:
             self._check_token(fields["token"])
-        caller = Caller("tcp", self._version, self)
+        client = check_fields("hello", fields).get("client")
+        name = client and "/".join(filter(None, (client.get("name"), client.get("version"))))
         with self._service.changed:
-            answer = self._service.operations.hello(fields, caller)
-        self._version = answer["v"]
+            answer = self._service.operations.hello(fields, Caller("tcp", client=name))
+        self._version, self._client = answer["v"], name
         return answer
 
     def _auth(self, fields: dict[str, Any]) -> Answer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_WORKERS: Final = 10_000
 _MAX_NEWS: Final = 1_000
+_MAX_PER_CALLER: Final = 10_000
 _ENDED_BY_TIME: Final = frozenset({"lease_expired", "timeout"})
 
 
@@ -80,8 +81,9 @@ class Holders:
             return
         for job in jobs:
             self._drop(job.id)
-            self._by_job[job.id] = caller
-            self._by_caller[caller].add(job.id)
+            if len(self._by_caller[caller]) < _MAX_PER_CALLER:
+                self._by_job[job.id] = caller
+                self._by_caller[caller].add(job.id)
 
     def forget(self, caller: Caller) -> None:
         """The connection is gone; its leases live on, but nobody can be told."""
