@@ -8,7 +8,7 @@ lock=$1
 shift
 options=(--quiet --require-hashes --no-deps "$@" -r "$lock")
 
-if ! .venv/bin/uv pip install --python .venv/bin/python "${options[@]}"; then
+if ! .venv/bin/uv pip install --system-certs --python .venv/bin/python "${options[@]}"; then
     echo "uv could not install $lock; trying pip." >&2
     .venv/bin/python -m pip install --disable-pip-version-check "${options[@]}"
 fi

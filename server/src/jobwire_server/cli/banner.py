@@ -78,7 +78,7 @@ def first_lines(url: str, *, with_token: bool) -> list[str]:
         "",
         *_indented(_shell(url, with_token)),
         "",
-        "Or in Python (pip install jobwire):",
+        "Or in Python, with the SDK:",
         "",
         *_indented(_python(url)),
     ]
