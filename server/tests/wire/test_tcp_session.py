@@ -14,10 +14,7 @@ from jobwire_server.errors import JobwireError
 from jobwire_server.wire import answers
 from jobwire_server.wire.commands import COMMANDS
 from jobwire_server.wire.limits import LINE_BYTES
-from jobwire_server.wire.tcp_session import (
-    IN_FLIGHT_BYTES,
-    SEND_BYTES,
-    VERDICTS,
+from jobwire_server.wire.tcp_events import (
     Abort,
     Authenticate,
     Batch,
@@ -25,11 +22,10 @@ from jobwire_server.wire.tcp_session import (
     Event,
     Hello,
     PeerDone,
-    Session,
-    State,
-    Verdict,
     Write,
 )
+from jobwire_server.wire.tcp_session import IN_FLIGHT_BYTES, SEND_BYTES, Session
+from jobwire_server.wire.tcp_verdicts import VERDICTS, State, Verdict
 
 JOB = "01890a5d-ac96-774b-bcce-b302099a8057"
 TOKEN = "right"

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from jobwire_server.errors import JobwireError
 from jobwire_server.operations.core import Caller
-from jobwire_server.wire import responses, tcp_session
+from jobwire_server.wire import responses, tcp_events
 from jobwire_server.wire.requests import HeartbeatBatch
-from jobwire_server.wire.tcp_session import Batch, Session, State
+from jobwire_server.wire.tcp_events import Batch
+from jobwire_server.wire.tcp_session import Session
+from jobwire_server.wire.tcp_verdicts import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +64,7 @@ class Work:
         self.task: asyncio.Task[None] | None = None
         self.started = False
         self.stopped = False
-        self.aborts: list[tcp_session.Abort] = []
+        self.aborts: list[tcp_events.Abort] = []
 
     def stop(self) -> None:
         if self.started and not self.stopped and self.task is not None:
@@ -291,7 +293,7 @@ class Connection(asyncio.Protocol):
         self._works[batch] = work
         work.task = asyncio.get_running_loop().create_task(self._carry_out(work))
 
-    def _on_hello(self, hello: tcp_session.Hello) -> None:
+    def _on_hello(self, hello: tcp_events.Hello) -> None:
         session = self._session
         check = hello.token is not None and session.wants_token
         error = self._shared.gate.check(hello.token, self._peer) if check else None
@@ -307,21 +309,21 @@ class Connection(asyncio.Protocol):
                 self._report_worker(HeartbeatBatch(items=[], worker=hello.request.worker))
             )
 
-    def _on_authenticate(self, event: tcp_session.Authenticate) -> None:
+    def _on_authenticate(self, event: tcp_events.Authenticate) -> None:
         self._session.authenticate(event, self._shared.gate.check(event.token, self._peer))
 
-    def _on_abort(self, event: tcp_session.Abort) -> None:
+    def _on_abort(self, event: tcp_events.Abort) -> None:
         work = self._works[event.batch]
         work.aborts.append(event)
         work.stop()
 
-    def _on_peer_done(self, _: tcp_session.PeerDone) -> None:
+    def _on_peer_done(self, _: tcp_events.PeerDone) -> None:
         self._stop(lambda batch: batch.waits)
 
-    def _on_write(self, _: tcp_session.Write) -> None:
+    def _on_write(self, _: tcp_events.Write) -> None:
         self._flush()
 
-    def _on_close(self, event: tcp_session.Close) -> None:
+    def _on_close(self, event: tcp_events.Close) -> None:
         self._flush()
         if self._gone:
             return
@@ -446,12 +448,12 @@ class Connection(asyncio.Protocol):
 
 _ACTIONS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     Batch: Connection._on_batch,
-    tcp_session.Hello: Connection._on_hello,
-    tcp_session.Authenticate: Connection._on_authenticate,
-    tcp_session.Abort: Connection._on_abort,
-    tcp_session.PeerDone: Connection._on_peer_done,
-    tcp_session.Write: Connection._on_write,
-    tcp_session.Close: Connection._on_close,
+    tcp_events.Hello: Connection._on_hello,
+    tcp_events.Authenticate: Connection._on_authenticate,
+    tcp_events.Abort: Connection._on_abort,
+    tcp_events.PeerDone: Connection._on_peer_done,
+    tcp_events.Write: Connection._on_write,
+    tcp_events.Close: Connection._on_close,
 }
 
 

@@ -9,178 +9,43 @@ Order: a request with a rid, once hello has chosen version 2, is handed out at o
 through the lane: handed out when the one before is answered, so their answers stand in the order of their lines.
 Bounds: requests that were taken and not answered are at most `max_in_flight`, and their lines at most IN_FLIGHT_BYTES (plus
 one line); further lines stay as they came (`backlogged`) until there is room, and whoever owns the socket stops reading.
+
+The table of what is allowed when stands in `tcp_verdicts`, what is handed out in `tcp_events`, the words of a refusal in
+`tcp_refusals`. No socket, no task and no deadline belongs here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobwire_server.errors import JobwireError
-from jobwire_server.wire import answers, responses
-from jobwire_server.wire.commands import COMMANDS
+from jobwire_server.wire import answers, responses, tcp_refusals
 from jobwire_server.wire.limits import BATCH_ITEMS, LINE_BYTES
 from jobwire_server.wire.requests import BATCHABLE, BadRequest, Command, parse_line
-from jobwire_server.wire.tcp_codec import Flaw, LineDecoder
+from jobwire_server.wire.tcp_codec import LineDecoder
+from jobwire_server.wire.tcp_events import (
+    Abort,
+    Authenticate,
+    Batch,
+    Close,
+    Event,
+    Hello,
+    PeerDone,
+    Write,
+)
+from jobwire_server.wire.tcp_verdicts import FIRST_VERSION, VERDICTS, State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUPPORTED_VERSIONS: Final = (1, 2)
 IN_FLIGHT_BYTES: Final = 2 * LINE_BYTES
 # Answers that are ready are sent before more lines are looked at, so that a flood of bad lines cannot pile them up.
 SEND_BYTES: Final = 64 * 1024
 
 _WELL: Final = answers.Done()
-
-
-class State(Enum):
-    CONNECTED = "connected"
-    READY = "ready"
-    DRAINING = "draining"
-    CLOSED = "closed"
-
-
-class Verdict(Enum):
-    """What becomes of a command in a state."""
-
-    RUN = "run"
-    GREET = "greet"
-    CHECK_TOKEN = "check_token"
-    OK = "ok"
-    ABORT = "abort"
-    BYE = "bye"
-    UNAUTHORIZED = "unauthorized"
-    SHUTTING_DOWN = "shutting_down"
-
-
-# Command × state. `open` are the commands that need no token, `guarded` all others that are carried out by operations.
-_VALIDITY: Final[dict[str, tuple[Verdict, Verdict, Verdict]]] = {
-    #           CONNECTED             READY          DRAINING
-    "hello": (Verdict.GREET, Verdict.GREET, Verdict.SHUTTING_DOWN),
-    "auth": (Verdict.CHECK_TOKEN, Verdict.OK, Verdict.SHUTTING_DOWN),
-    "ping": (Verdict.OK, Verdict.OK, Verdict.OK),
-    "abort": (Verdict.UNAUTHORIZED, Verdict.ABORT, Verdict.ABORT),
-    "bye": (Verdict.BYE, Verdict.BYE, Verdict.BYE),
-    "open": (Verdict.RUN, Verdict.RUN, Verdict.SHUTTING_DOWN),
-    "guarded": (Verdict.UNAUTHORIZED, Verdict.RUN, Verdict.SHUTTING_DOWN),
-}
-
-
-def _row(name: str) -> tuple[Verdict, Verdict, Verdict]:
-    kind = "guarded" if COMMANDS[name].auth else "open"
-    return _VALIDITY.get(name, _VALIDITY[kind])
-
-
-_TCP_COMMANDS: Final = tuple(name for name, info in COMMANDS.items() if info.wire is not None)
-VERDICTS: Final[dict[State, dict[str, Verdict]]] = {
-    state: {name: _row(name)[column] for name in _TCP_COMMANDS}
-    for column, state in enumerate((State.CONNECTED, State.READY, State.DRAINING))
-}
-_FIRST_VERSION: Final = {name: COMMANDS[name].wire or 1 for name in _TCP_COMMANDS}
-
-_REFUSALS: Final = {
-    Verdict.UNAUTHORIZED: JobwireError(
-        "UNAUTHORIZED",
-        'Authentication required; send {"cmd":"auth","token":"…"} first, or a token in hello',
-    ),
-    Verdict.SHUTTING_DOWN: JobwireError(
-        "SHUTTING_DOWN", "The server is shutting down; nothing was done, try again"
-    ),
-}
-_FLAWS: Final = {
-    Flaw.BINARY: JobwireError(
-        "UNSUPPORTED_PROTOCOL",
-        "Binary frames are not supported; send one JSON object a line",
-        {"saw": "binary"},
-    ),
-    Flaw.TLS: JobwireError(
-        "UNSUPPORTED_PROTOCOL",
-        "This port does not speak TLS; connect without it, or set a certificate on the server",
-        {"saw": "tls"},
-    ),
-    Flaw.HTTP: JobwireError(
-        "UNSUPPORTED_PROTOCOL",
-        "This port speaks JSON lines; use the HTTP port for HTTP",
-        {"saw": "http"},
-    ),
-}
-
-
-# --- events -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """
-    Requests of one command, to be carried out by one call. Answer with `Session.answer`, one result a request.
-
-    `waits` is True for a single request that may be held until there is something to say: `Session.abandon` ends it.
-    """
-
-    name: str
-    requests: list[Any]
-    rids: list[int | None]
-    ordered: bool
-    waits: bool
-    size: int
-
-
-@dataclass(slots=True, frozen=True)
-class Hello:
-    """A hello that chose `version`. Check `token` when there is one and the session wants one, then call `Session.greet`."""
-
-    request: Any
-    rid: int | None
-    version: int
-
-    @property
-    def token(self) -> str | None:
-        token: str | None = self.request.token
-        return token
-
-
-@dataclass(slots=True, frozen=True)
-class Authenticate:
-    """Check `token`, then call `Session.authenticate`."""
-
-    token: str
-    rid: int | None
-
-
-@dataclass(slots=True, frozen=True)
-class Abort:
-    """End the wait of `batch`, then call `Session.aborted` once that batch is answered."""
-
-    batch: Batch
-    rid: int | None
-
-
-@dataclass(slots=True, frozen=True)
-class PeerDone:
-    """The peer has said its last word, and may be gone: end every wait."""
-
-
-@dataclass(slots=True, frozen=True)
-class Write:
-    """Send what `data_to_send` has before asking for the next event."""
-
-
-@dataclass(slots=True, frozen=True)
-class Close:
-    """
-    Everything is answered: send what `data_to_send` has, then close.
-
-    `unread` says that the peer may still be sending. Closing then would reset the connection and could take the last
-    words with it, so end the output first and throw away what comes for a moment.
-    """
-
-    unread: bool
-
-
-Event: TypeAlias = Batch | Hello | Authenticate | Abort | PeerDone | Write | Close
+# The commands that may be held until there is something to say.
+_WAITING_COMMANDS: Final = frozenset({"pull", "heartbeat_batch"})
 
 _Taken: TypeAlias = tuple[Command, int]  # a request and the size of its line
 
@@ -282,7 +147,7 @@ class Session:
         self._append(lines)
         flaw = self._decoder.flaw
         if flaw is not None:
-            self._end_with(self._flaw_error(flaw))
+            self._end_with(tcp_refusals.flaw_error(flaw, self._decoder.limit))
         return len(lines)
 
     def receive_eof(self) -> None:
@@ -441,8 +306,8 @@ class Session:
         except BadRequest as refusal:
             self._refuse(refusal.error, refusal.rid, refusal.name or "")
             return None
-        if self.wire < _FIRST_VERSION[command.name]:
-            self._refuse(_too_new(command.name), command.rid)
+        if self.wire < FIRST_VERSION[command.name]:
+            self._refuse(tcp_refusals.too_new(command.name), command.rid)
             return None
         return command, len(line)
 
@@ -523,8 +388,8 @@ class Session:
 
     def _decide(self, verdict: Verdict, command: Command) -> Event | None:
         rid = command.rid
-        if verdict in _REFUSALS:
-            self._refuse(_REFUSALS[verdict], rid)
+        if verdict in tcp_refusals.REFUSALS:
+            self._refuse(tcp_refusals.REFUSALS[verdict], rid)
         elif verdict is Verdict.OK:
             self._settle(rid, self._encoded(command.name, _WELL, rid))
         elif verdict is Verdict.BYE:
@@ -539,11 +404,11 @@ class Session:
         return None
 
     def _hello(self, command: Command) -> Hello | None:
-        shared = set(command.request.v).intersection(SUPPORTED_VERSIONS)
+        shared = set(command.request.v).intersection(tcp_refusals.SUPPORTED_VERSIONS)
         if self._greeted:
-            self._refuse(_hello_twice(), command.rid)
+            self._refuse(tcp_refusals.hello_twice(), command.rid)
         elif not shared:
-            self._refuse(_unsupported(command.request.v), command.rid)
+            self._refuse(tcp_refusals.unsupported(command.request.v), command.rid)
         else:
             self._undecided = True
             return Hello(command.request, command.rid, max(shared))
@@ -605,7 +470,7 @@ class Session:
         text = responses.tcp_answer(name, result, wire=self.wire, rid=rid)
         if len(text) <= self._max_response_bytes:
             return text
-        error = _answer_too_large(len(text), self._max_response_bytes)
+        error = tcp_refusals.answer_too_large(len(text), self._max_response_bytes)
         return responses.tcp_answer(name, error, wire=self.wire, rid=rid)
 
     def _say_aborted(self, rid: int | None, ended: bool) -> None:
@@ -625,54 +490,9 @@ class Session:
         self._ending = self._unread = True
         self._last_words = self._encoded("", error, rid)
 
-    def _flaw_error(self, flaw: Flaw) -> JobwireError:
-        limit = self._decoder.limit
-        return _FLAWS.get(flaw) or JobwireError(
-            "PAYLOAD_TOO_LARGE",
-            f"The line is longer than {limit} bytes; send smaller batches",
-            {"limit": limit},
-        )
-
-
-# The commands that may be held until there is something to say.
-_WAITING_COMMANDS: Final = frozenset({"pull", "heartbeat_batch"})
-
 
 def _extend(batch: Batch, taken: _Taken) -> None:
     (_, request, rid), size = taken
     batch.requests.append(request)
     batch.rids.append(rid)
     batch.size += size
-
-
-def _too_new(name: str) -> JobwireError:
-    version = _FIRST_VERSION[name]
-    return JobwireError(
-        "UNKNOWN_COMMAND",
-        f"Unknown command: {name} (it needs wire version {version}; say hello first)",
-        {"cmd": name},
-    )
-
-
-def _hello_twice() -> JobwireError:
-    return JobwireError(
-        "VALIDATION_ERROR",
-        "Validation error: hello was said before; a connection keeps its version",
-        {"pointer": "/cmd"},
-    )
-
-
-def _unsupported(offered: Sequence[int]) -> JobwireError:
-    return JobwireError(
-        "UNSUPPORTED_VERSION",
-        f"No version of {sorted(set(offered))} is spoken here; offer one of {list(SUPPORTED_VERSIONS)}",
-        {"supported": list(SUPPORTED_VERSIONS)},
-    )
-
-
-def _answer_too_large(size: int, limit: int) -> JobwireError:
-    return JobwireError(
-        "PAYLOAD_TOO_LARGE",
-        f"The answer has {size} bytes and may have {limit}; ask for less at a time",
-        {"limit": limit},
-    )
