@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -99,6 +100,9 @@ def test_a_handler_runs_and_its_value_is_the_result(fake: FakeServer, client: Cl
         (Release(), "waiting", 0),
         (ValueError("broken"), "delayed", 1),
         (SystemExit(3), "delayed", 1),
+        (asyncio.CancelledError(), "delayed", 1),
+        (GeneratorExit(), "delayed", 1),
+        (Discard(ValueError("never")), "dlq", 1),  # type: ignore[arg-type]
     ],
 )
 def test_what_a_handler_raises_decides_how_its_job_goes_on(
@@ -173,9 +177,17 @@ def test_typed_data_reaches_the_handler_and_a_misfit_is_a_dead_letter(
     assert "does not fit Welcome: missing to" in fake.job(bad)["last_error"]
 
 
-def test_a_result_that_is_not_json_fails_its_own_job_only(fake: FakeServer, client: Client) -> None:
+class Undumpable:
+    def model_dump(self, **_: object) -> object:
+        raise KeyError("a fault of the model")
+
+
+@pytest.mark.parametrize("value", [object(), Undumpable()], ids=["object", "undumpable"])
+def test_a_result_that_is_not_json_fails_its_own_job_only(
+    fake: FakeServer, client: Client, value: object
+) -> None:
     worker = Worker(client, "q")
-    worker.handler("odd")(lambda job: object())
+    worker.handler("odd")(lambda job: value)
     worker.handler("good")(lambda job: 1)
 
     odd, good = push(client, "odd"), push(client, "good")

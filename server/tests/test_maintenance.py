@@ -228,6 +228,81 @@ async def test_tombstones_are_swept(world: World) -> None:
     assert await world.store.get([job_id]) == [None]
 
 
+class SlowPrune(Wrapped):
+    """Each prune takes 100 ms."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        super().__init__(store)
+        self.clock = clock
+
+    async def prune(self, *arguments: Any) -> int:
+        self.clock.advance(100)
+        pruned: int = await self.store.prune(*arguments)
+        return pruned
+
+
+async def many_ended(world: World, thousands: int, **options: Any) -> None:
+    """So many thousand jobs that were pushed, pulled and acked."""
+    for _ in range(thousands):
+        jobs = [{"name": "n", "options": options}] * 1_000
+        await world.ok("push_batch", queue="q", jobs=jobs)
+        taken = (await world.ok("pull", queue="q", count=1_000))["jobs"]
+        await world.ok("ack_batch", items=[{"id": j["id"], "lease": j["lease"]} for j in taken])
+
+
+async def test_tombstones_are_swept_as_fast_as_they_come(world: World) -> None:
+    await many_ended(world, 5, remove_on_complete=True)
+
+    await world.after(60_000)
+
+    assert await world.store.sweep(world.clock.now(), 60_000, 10_000) == 0
+
+
+async def test_a_long_prune_holds_up_nothing_that_is_due(store: Store, clock: ManualClock) -> None:
+    world = World(SlowPrune(store, clock), clock)
+    await many_ended(world, 6)
+    clock.advance(7 * DAY + 1)
+    job_id = await world.push("other", delay_ms=250)
+    due, promoted = clock.now() + 250, []
+
+    def note(events: Any) -> None:
+        promoted.extend(clock.now() for event in events if event.job.id == job_id)
+
+    world.core.bus.subscribe(note)
+    await world.housekeeper.run_due()
+
+    assert (await world.counts()) == {}
+    assert promoted == [due + 50]  # it took 1,200 ms
+
+
+async def test_much_that_is_due_is_not_taken_for_a_stopped_process(
+    store: Store, clock: ManualClock
+) -> None:
+    world = World(SlowPrune(store, clock), clock)
+    await many_ended(world, 30)
+    clock.advance(7 * DAY + 1)
+    await world.housekeeper.run_due()  # takes 6 s
+
+    with capture_logs() as lines:
+        await world.housekeeper._watch_clock()
+    assert lines == []
+
+
+async def test_grace_for_a_timeout_that_had_passed_outlasts_a_heartbeat(world: World) -> None:
+    """JW-TIME-1: whatever may end an active job waits for one length of its lease from the start on."""
+    job = await world.active(timeout_ms=10_000)
+    world.clock.advance(20_000)
+    await world.housekeeper.start()
+
+    world.clock.advance(1_000)
+    for cmd, more in (("heartbeat", {}), ("progress", {"progress": 1})):
+        await world.ok(cmd, id=job["id"], lease=job["lease"], **more)
+    await world.ok("cancel", id=job["id"])
+    assert await world.after(28_999) == 0
+    assert await world.after(1) == 1
+    assert (await world.get(job["id"]))["errors"][0]["kind"] == "timeout"
+
+
 async def broken_child(world: World, **fields: Any) -> str:
     """A blocked job as a fault might leave it."""
     parent = await world.push("parents")

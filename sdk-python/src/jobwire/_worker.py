@@ -614,7 +614,7 @@ class Worker:
     def _call(self, registered: Registered, job: Job, context: JobContext) -> Ending:
         try:
             return Returned(registered.call(fit_job(job, registered.fit), context))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its job's failure
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its job's failure, and must free its slot
             return Raised(error)
 
     def _settle(self, held: HeldJob, settlement: Settlement | None) -> None:

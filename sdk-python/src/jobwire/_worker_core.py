@@ -216,6 +216,8 @@ def _ack(job: Job, value: JSONValue) -> Settlement:
         size = len(dumps(value))
     except JobwireError as error:
         return Fail(job=job, error=f"the handler's result cannot be kept: {error.message}")
+    except Exception as error:  # noqa: BLE001 - a value's own model_dump may raise anything
+        return Fail(job=job, error=f"the handler's result cannot be kept: {_headline(error)}")
     if size > RESULT_BYTES:
         message = f"the handler's result has {size} bytes, the limit is {RESULT_BYTES}"
         return Fail(job=job, error=message)
@@ -233,12 +235,17 @@ def _stopped(job: Job, reason: StopReason | None) -> Settlement:
 def _by_outcome(job: Job, outcome: HandlerOutcome) -> Settlement:
     match outcome:
         case Discard(reason=reason):
-            return Fail(job=job, error=reason or "discarded by the handler", discard=True)
+            return Fail(job=job, error=_said(reason) or "discarded by the handler", discard=True)
         case RetryIn(seconds=seconds, reason=reason):
-            return Fail(job=job, error=reason or f"retry in {seconds:g} s", retry_in=seconds)
+            return Fail(job=job, error=_said(reason) or f"retry in {seconds:g} s", retry_in=seconds)
         case Release(delay=delay):
             return GiveBack(job=job, delay=delay)
     return Fail(job=job, error=error_text(outcome))
+
+
+def _said(reason: object) -> str:
+    """A reason as text. `raise Discard(error)` is easily written, and must not stop the settler for every other job."""
+    return _headline(reason) if isinstance(reason, BaseException) else str(reason or "")
 
 
 def unknown_name(job: Job, known: Iterable[str]) -> Fail:

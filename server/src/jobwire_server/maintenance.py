@@ -8,6 +8,7 @@ Rule 2: `run_due` is all there is to it; the loop only waits for the right momen
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -29,6 +30,7 @@ _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 500
 _DUE_BATCH: Final = 64  # whole jobs, of up to a mebibyte each
+_SWEPT: Final = 2_000  # rows of one transaction, for which every other write waits
 _PRUNE_EVERY_MS: Final = 60_000
 _SWEEP_EVERY_MS: Final = 10_000
 _RECOUNT_EVERY_MS: Final = 60_000
@@ -145,7 +147,8 @@ class Maintenance:
     async def _elapse(self) -> int:
         total = 0
         while True:
-            now = self._core.clock.now()
+            # Noted each time: a loop that has much to do has not been stopped.
+            now = self._last_run = self._core.clock.now()
             jobs = await self._core.store.due(now, _DUE_BATCH)
             aged = [
                 (job, change)
@@ -178,16 +181,25 @@ class Maintenance:
                     continue
                 kept = getattr(info.settings, f"retention_{state}_ms")
                 age = self._core.options.retention_ms[state] if kept is None else kept
-                while (pruned := await store.prune(name, state, now - age, _BATCH)) > 0:
-                    total += pruned
-                    if pruned < _BATCH:
-                        break
+                total += await self._all_of(
+                    partial(store.prune, name, state, now - age, _BATCH), _BATCH
+                )
         return total
 
     async def _sweep(self) -> int:
-        return await self._core.store.sweep(
-            self._core.clock.now(), self._core.options.tombstone_ms, _BATCH * 20
+        now, store = self._core.clock.now(), self._core.store
+        return await self._all_of(
+            partial(store.sweep, now, self._core.options.tombstone_ms, _SWEPT), _SWEPT
         )
+
+    async def _all_of(self, step: Callable[[], Awaitable[int]], most: int) -> int:
+        """Repeat a step that does `most` at a time until nothing is left. What is due goes before the rest (JW-LEASE-10, JW-TIME-5)."""
+        total = done = await step()
+        while done >= most:
+            await self._guarded("due", self._elapse)
+            done = await step()
+            total += done
+        return total
 
     async def _recount(self) -> int:
         """

@@ -56,7 +56,7 @@ class LogLine(msgspec.Struct, frozen=True):
     message: str
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """
     A job as the store keeps it. The order of the fields is the order of the store's columns.
 
@@ -144,7 +144,7 @@ class Job(msgspec.Struct, frozen=True):
 Children = Literal["none", "release", "fail"]
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """
     If the job is still at revision `expect`, make it `job` (JW-JOB-4, ADR 0002).
 
@@ -157,7 +157,7 @@ class Change(msgspec.Struct, frozen=True):
     children: Children = "none"
 
 
-class PushItem(msgspec.Struct, frozen=True):
+class PushItem(msgspec.Struct, frozen=True, gc=False):
     """A job to insert and what to do when its unique key is taken."""
 
     job: Job

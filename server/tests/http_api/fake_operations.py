@@ -14,7 +14,7 @@ class FakeOperations:
     """
     `answers` has a result by command; an exception that is no JobwireError is raised. Without one, every command is Done.
 
-    With `hold` set a call waits for it: `entered` and `cancelled` tell the test how far a call got.
+    With `hold` set a call waits for it: `entered`, `cancelled` and `finished` tell the test how far a call got.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,12 @@ class FakeOperations:
         self.hold: asyncio.Event | None = None
         self.entered = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.finished = asyncio.Event()
 
     async def run(self, name: str, requests: Sequence[Any], caller: Caller) -> list[Any]:
         self.calls += [(name, request, caller) for request in requests]
         await self._wait()
+        self.finished.set()
         answer = self.answers.get(name, Done())
         if isinstance(answer, RuntimeError):
             raise answer

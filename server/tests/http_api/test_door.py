@@ -33,6 +33,25 @@ async def test_a_client_that_goes_away_cancels_its_waiting_pull(served: Served) 
     await client.close()
 
 
+async def test_a_client_that_goes_away_does_not_cancel_its_change(served: Served) -> None:
+    """The store carries it out in any case, and whoever waits for the job must be told (JW-PULL-9)."""
+    hold = await _held(served)
+    client = await served.open()
+    client.write(request("POST", "/api/v1/queues/emails/jobs", b'{"name":"n"}'))
+    await served.operations.entered.wait()
+
+    client.transport.abort()
+    async with asyncio.timeout(5):
+        while served.door._listener is not None and served.door._listener.in_flight:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    hold.set()
+
+    async with asyncio.timeout(5):
+        await served.operations.finished.wait()
+    assert not served.operations.cancelled.is_set()
+    await client.close()
+
+
 async def test_a_client_that_closes_in_the_middle_of_a_body_costs_nothing(served: Served) -> None:
     client = await served.open()
     await client.send(

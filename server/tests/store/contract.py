@@ -366,6 +366,20 @@ class UniqueKeyContract:
         await push(store, keyed())
         assert done.state == "completed"
 
+    async def test_a_key_that_a_replacement_frees_is_free_for_the_next_of_the_batch(
+        self, store: Store
+    ) -> None:
+        [holder] = await push(store, keyed("first"))
+        child = child_of(holder, unique_key="second")
+        await push(store, child)
+
+        replacing, after = await offer(
+            store, keyed("first", on_conflict="replace"), keyed("second")
+        )
+
+        assert [child.id] == [job.id for job in replacing.children]
+        assert isinstance(after, Inserted)
+
     async def test_replace_fits_into_a_full_queue(self, store: Store) -> None:
         await store.set_queue("mail", {"max_length": 1})
         await push(store, keyed())

@@ -21,7 +21,7 @@ from tests.store.jobs import NOW, a_job, current, ids, make, offer, pull, push
 from jobwire_server.engine import decide
 from jobwire_server.engine.flows import resolve_child
 from jobwire_server.errors import StoreFailed, StoreFull, StoreInUse, StoreUnusable
-from jobwire_server.model import Change, JobFilter, PushItem
+from jobwire_server.model import Change, ClaimRequest, JobFilter, PushItem
 from jobwire_server.store.base import Inserted, KeyTaken
 from jobwire_server.store.sqlite import SqliteStore, schema
 from jobwire_server.store.sqlite.changing import apply_all
@@ -196,6 +196,36 @@ async def test_an_error_of_one_call_does_not_harm_its_group(path: Path) -> None:
 
         assert isinstance(answers[1], UnicodeEncodeError)
         assert store.queue("mail").counts == {"waiting": 2}
+
+
+async def test_grace_moves_no_lease_that_was_given_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock was set back by an hour; the claim reads the new clock, and is served in one group with the grace (JW-TIME-2)."""
+    may_serve, serve = threading.Event(), Writer.serve
+
+    def serve_later(self: Writer, calls: Any) -> Any:
+        assert may_serve.wait(10)
+        return serve(self, calls)
+
+    monkeypatch.setattr(Writer, "serve", serve_later)
+    hour = 3_600_000
+    async with opened(path) as store:
+        request = ClaimRequest(queues=("mail",), count=1, default_lease_ms=30_000)
+        steps = (
+            lambda: push(store, a_job()),
+            lambda: store.grace(NOW - hour, -hour),
+            lambda: store.claim(request, NOW - hour),
+        )
+        calls = [asyncio.ensure_future(step()) for step in steps]
+        await asyncio.sleep(0)  # each has put its call
+        may_serve.set()
+        _, graced, [job] = await asyncio.gather(*calls)
+
+        assert graced == 0
+        [kept] = await store.get([job.id])
+        assert kept is not None
+        assert kept.lease_expires_at == NOW - hour + 30_000
 
 
 # --- whose file it is ---

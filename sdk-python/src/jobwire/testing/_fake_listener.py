@@ -118,11 +118,17 @@ def cut_connection(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
+_DONT_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)  # not on Windows
+
+
 def is_connected(connection: socket.socket) -> bool:
     """Whether the peer can still be answered: False after its FIN or a reset."""
     try:
         readable, _, _ = select.select([connection], [], [], 0)
-        return not readable or connection.recv(1, socket.MSG_PEEK) != b""
+        # Another thread may have read it all since: then there is nothing to wait for, least of all under the fake's lock.
+        return not readable or connection.recv(1, socket.MSG_PEEK | _DONT_WAIT) != b""
+    except BlockingIOError:
+        return True
     except (OSError, ValueError):
         return False
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Final, Literal
 
+from msgspec.structs import replace
+
 from jobwire_server.engine.backoff import delay_ms
 from jobwire_server.engine.leases import lease_of
-from jobwire_server.engine.timing import moved
+from jobwire_server.engine.timing import earlier, moved
 from jobwire_server.engine.transitions import ALREADY_SAME_LEASE, TRANSITIONS
 from jobwire_server.errors import invalid_state, job_not_found, lease_lost
 from jobwire_server.model import Change, Children, Job, JobError, JobState, LogLine
@@ -78,14 +80,14 @@ def heartbeat(job: Job, lease: str | None, lease_ms: int | None, now: int) -> De
     """The worker lives: its lease lasts its length from now on (JW-HB-1)."""
     _speaks_again("heartbeat", job, lease)
     length = lease_ms or job.lease_ms or 0
-    return _change(job, now, lease_ms=length, lease_expires_at=now + length, last_heartbeat=now)
+    return _stays(job, now, lease_ms=length, lease_expires_at=now + length, last_heartbeat=now)
 
 
 def progress(job: Job, lease: str | None, percent: int, message: str | None, now: int) -> Decision:
     """How far the handler is, and a line for the log, which keeps the last LOGS_KEPT (JW-PROG-1)."""
     _speaks_again("progress", job, lease)
     logs = job.logs if message is None else (*job.logs, LogLine(now, message))[-LOGS_KEPT:]
-    return _change(job, now, progress=min(percent, 100), logs=logs)
+    return _stays(job, now, progress=min(percent, 100), logs=logs)
 
 
 # --- what a caller asks for --------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ def cancel(job: Job, now: int) -> Decision:
     if _caller_again("cancel", job) or asked_before:
         return ALREADY
     if job.state == JobState.ACTIVE:
-        return _change(job, now, cancel_requested_at=now)
+        return _stays(job, now, cancel_requested_at=now)
     return _finished(job, JobState.CANCELLED, now, "fail", reason="cancelled")
 
 
@@ -216,13 +218,35 @@ def _lease_ended(settled_by: str) -> dict[str, Any]:
 
 
 def _finished(job: Job, state: JobState, now: int, children: Children, **fields: Any) -> Change:
-    fields.setdefault("lease_expires_at", None)
-    after = moved(job, now, state=state, finished_at=now, due_at=None, **fields)
+    """The end of a job. Time changes it no more, and its place stays, so that moved() has nothing to work out."""
+    ended = {"lease_expires_at": None, **fields}
+    after = replace(
+        job,
+        revision=job.revision + 1,
+        updated_at=max(now, job.updated_at),
+        state=state,
+        finished_at=now,
+        due_at=None,
+        **ended,
+    )
     return Change(after, job.revision, children)
 
 
 def _change(job: Job, now: int, **fields: Any) -> Change:
     return Change(moved(job, now, **fields), job.revision)
+
+
+def _stays(job: Job, now: int, **fields: Any) -> Change:
+    """
+    A change of an active job that leaves it active.
+
+    Grace for a timeout that had passed (images.graced, JW-TIME-1) stands in due_at alone, so it is carried over.
+    """
+    after = moved(job, now, **fields)
+    timeout_end, due = job.timeout_at, job.due_at
+    if timeout_end is not None and due is not None and due > timeout_end:
+        after = replace(after, due_at=earlier(after.lease_expires_at, due))
+    return Change(after, job.revision)
 
 
 def _speaks_again(operation: str, job: Job, lease: str | None) -> bool:

@@ -6,7 +6,8 @@ There is no rule about jobs in here. What a body means is wire/requests.py's, wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from urllib.parse import parse_qsl
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 QUERY_FIELDS: Final = 32
 WITH_BODY: Final = frozenset({"POST", "PATCH"})
+# What may be left off when its client goes away: reads, and these, which give back what they have claimed or renewed no further.
+READS: Final = frozenset({"GET", "HEAD"})
+WAITS: Final = frozenset({"pull", "heartbeat_batch"})
 # The pages are static and carry no script; this keeps it so, also when one is framed or something is injected.
 PAGE_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -44,7 +48,9 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 class Runs(Protocol):
     """The part of Operations that this door uses."""
 
-    async def run(self, name: str, requests: Sequence[Any], caller: Caller) -> list[Any]: ...
+    def run(
+        self, name: str, requests: Sequence[Any], caller: Caller
+    ) -> Coroutine[Any, Any, list[Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class Handlers:
         self._bodies = bodies
         self._metrics = metrics
         self._pages = pages
+        self._at_work: set[asyncio.Task[list[Any]]] = set()
         self._special: dict[str, Handler] = {
             "metrics": self._render_metrics,
             "openapi": self._page,
@@ -104,10 +111,23 @@ class Handlers:
     async def _run(self, command: requests.Command, exchange: Exchange) -> Any:
         """One result of the operations. An error among the results is raised."""
         caller = Caller("http", exchange.peer, exchange.request.headers.get("User-Agent"))
-        result, *_ = await self._operations.run(command.name, [command.request], caller)
+        run = self._operations.run(command.name, [command.request], caller)
+        if exchange.request.method not in READS and command.name not in WAITS:
+            run = self._to_its_end(run)
+        result, *_ = await run
         if isinstance(result, JobwireError):
             raise result
         return result
+
+    async def _to_its_end(self, run: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+        """
+        Go on with a change whose client hangs up. Its store call cannot be called back, and those who wait for what it
+        changed (JW-PULL-9, JW-CANCEL-4) are told only after that.
+        """
+        task = asyncio.get_running_loop().create_task(run)
+        self._at_work.add(task)  # the loop itself would not keep it alive
+        task.add_done_callback(self._at_work.discard)
+        return await asyncio.shield(task)
 
     async def _render_metrics(self, _: Exchange) -> web.Response:
         headers = {**COMMON_HEADERS, "Content-Type": CONTENT_TYPE}

@@ -80,10 +80,12 @@ class Holders:
         if caller.notify is None:
             return
         for job in jobs:
-            self._drop(job.id)
-            if len(self._by_caller[caller]) < _MAX_PER_CALLER:
+            if job.id in self._by_job:
+                self._drop(job.id)
+            held = self._by_caller[caller]
+            if len(held) < _MAX_PER_CALLER:
                 self._by_job[job.id] = caller
-                self._by_caller[caller].add(job.id)
+                held.add(job.id)
 
     def forget(self, caller: Caller) -> None:
         """The connection is gone; its leases live on, but nobody can be told."""
@@ -106,6 +108,8 @@ class Holders:
             news.end_wait()
 
     def on_events(self, events: Sequence[Event]) -> None:
+        if not self._by_job and not self._news:  # nobody is there to be told
+            return
         for event in events:
             job = event.job
             if event.name == "job.cancel_requested":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from jobwire_server.engine.flows import insertion_order
-from jobwire_server.engine.timing import due_at, position
+from jobwire_server.engine.timing import earlier
 from jobwire_server.errors import JobwireError, invalid
 from jobwire_server.events import Event
 from jobwire_server.model import Job, JobState, PushItem
@@ -50,45 +49,55 @@ async def push_batch(core: Core, request: Any) -> answers.PushedBatch:
 
 def push_item(core: Core, queue: str, item: Any, now: int) -> PushItem:
     """The job that a push asks for, as it would stand in the store."""
+    return PushItem(_job(core, queue, item, now), item.on_conflict or "reject")
+
+
+def _job(core: Core, queue: str, item: Any, now: int) -> Job:
+    """
+    The arguments are in the order of Job's fields, without their names, and what follows from others (due_at, position) is worked out first: with
+    names, and a second job that replaced the first, it took twice as long.
+    """
     default = core.options.job
     run_at = now + (item.delay_ms or 0) if item.run_at is None else ms_of(item.run_at)
-    job = Job(
-        id=item.id or core.new_id(),
-        queue=queue,
-        name=item.name,
-        data=bytes(item.data),
-        created_at=now,
-        priority=_or(item.priority, limits.DEFAULT_PRIORITY),
-        max_attempts=_or(item.max_attempts, default.max_attempts),
-        backoff=_or(item.backoff, default.backoff),
-        backoff_delay_ms=_or(item.backoff_delay_ms, default.backoff_delay_ms),
-        backoff_schedule_ms=tuple(item.backoff_schedule_ms or ()),
-        backoff_max_ms=_or(item.backoff_max_ms, default.backoff_max_ms),
-        jitter=_or(item.jitter, default.jitter),
-        ttl_ms=item.ttl_ms,
-        timeout_ms=item.timeout_ms,
-        unique_key=item.unique_key,
-        unique_for_ms=item.unique_for_ms,
-        tags=tuple(item.tags or ()),
-        group_id=item.group_id,
-        flow_id=item.flow_id,
-        custom_id=item.custom_id,
-        metadata=None if item.metadata is None else bytes(item.metadata),
-        depends_on=tuple(item.depends_on or ()),
-        lifo=bool(item.lifo),
-        remove_on_complete=bool(item.remove_on_complete),
-        remove_on_fail=bool(item.remove_on_fail),
-        state=JobState.DELAYED if run_at > now else JobState.WAITING,
-        run_at=max(run_at, now),
-        updated_at=now,
+    state = JobState.DELAYED if run_at > now else JobState.WAITING
+    ready = max(run_at, now)
+    expires_at = None if item.ttl_ms is None else now + item.ttl_ms
+    lifo = bool(item.lifo)
+    return Job(
+        item.id or core.new_id(),
+        queue,
+        item.name,
+        bytes(item.data),
+        now,  # created_at
+        limits.DEFAULT_PRIORITY if item.priority is None else item.priority,
+        default.max_attempts if item.max_attempts is None else item.max_attempts,
+        item.backoff or default.backoff,
+        default.backoff_delay_ms if item.backoff_delay_ms is None else item.backoff_delay_ms,
+        tuple(item.backoff_schedule_ms or ()),
+        default.backoff_max_ms if item.backoff_max_ms is None else item.backoff_max_ms,
+        default.jitter if item.jitter is None else item.jitter,
+        item.ttl_ms,
+        item.timeout_ms,
+        item.unique_key,
+        item.unique_for_ms,
+        tuple(item.tags or ()),
+        item.group_id,
+        item.flow_id,
+        item.custom_id,
+        None if item.metadata is None else bytes(item.metadata),
+        tuple(item.depends_on or ()),
+        lifo,
+        bool(item.remove_on_complete),
+        bool(item.remove_on_fail),
+        0,  # depth and pending_parents are for the store to say
+        0,
+        state,
+        0,  # revision
+        ready,
+        -ready if lifo else ready,  # position
+        earlier(ready, expires_at) if run_at > now else expires_at,  # due_at
+        now,  # updated_at
     )
-    return PushItem(
-        replace(job, due_at=due_at(job), position=position(job)), item.on_conflict or "reject"
-    )
-
-
-def _or(value: Any, default: Any) -> Any:
-    return default if value is None else value
 
 
 async def _insert(

@@ -125,6 +125,7 @@ class Operations:
 
         Requests of a BATCHABLE command share one trip to the store; others run one after another. Cancelling is safe at any time: what a pull had
         claimed is given back, and every other operation is carried out whole or not at all; of many dead letters, job by job.
+        What was carried out for a call that was cancelled is told to nobody, so a door lets changes that need no wait go on to their end.
         """
         began = perf_counter()
         try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from jobwire_server.operations.core import Core
 
+_PER_JOB: Final = 1_000  # a rough size of a Job without what weighs
+
 # Each lost race means that another call won, so rounds are few; the bound is against a bug, not against load.
 _ROUNDS: Final = 64
 
@@ -61,7 +63,6 @@ class Held:
     """
 
     _MAX_BYTES: Final = 16 * 1024 * 1024
-    _PER_JOB: Final = 1_000  # a rough size of a Job without its data
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -73,15 +74,15 @@ class Held:
     def put(self, job: Job) -> None:
         self.drop(job.id)
         self._jobs[job.id] = job
-        self._bytes += self._PER_JOB + len(job.data)
+        self._bytes += _weight(job)
         while self._bytes > self._MAX_BYTES:
             _, oldest = self._jobs.popitem(last=False)
-            self._bytes -= self._PER_JOB + len(oldest.data)
+            self._bytes -= _weight(oldest)
 
     def drop(self, job_id: str) -> None:
         job = self._jobs.pop(job_id, None)
         if job is not None:
-            self._bytes -= self._PER_JOB + len(job.data)
+            self._bytes -= _weight(job)
 
     def saw(self, job: Job) -> None:
         """Keep what is active, forget what is not."""
@@ -89,6 +90,14 @@ class Held:
             self.put(job)
         else:
             self.drop(job.id)
+
+
+def _weight(job: Job) -> int:
+    """About how many bytes a job keeps: its metadata, errors and logs may be some 400 KiB beside the data."""
+    said = sum(len(error.message) for error in job.errors) if job.errors else 0
+    if job.logs:
+        said += sum(len(line.message) for line in job.logs)
+    return _PER_JOB + len(job.data) + len(job.metadata or b"") + said
 
 
 class Settler:
@@ -197,6 +206,8 @@ def _decide(wish: Wish, job: Job | None) -> Change | Settled | JobwireError:
 def happened(operation: str, job: Job, children: Sequence[Job] = ()) -> list[Event]:
     """The events of one applied change."""
     name = _EVENTS.get(operation)
+    if operation == "ack" and not children:  # what nearly every change is
+        return [Event("job.completed", job)]
     events = [] if name is None else [Event(name, job)]
     if job.state == JobState.ACTIVE and operation == "cancel":
         events = [Event("job.cancel_requested", job)]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jobwire_server.operations.workers import Workers
 
 NO_ERROR_TEXT: Final = "unknown error"
+_AGAIN: Final[dict[str, Any]] = {"already": True}
+_NOTHING: Final[dict[str, Any]] = {}
 _GONE: Final = frozenset({"LEASE_LOST", "JOB_NOT_FOUND", "INVALID_STATE"})
 
 
@@ -74,7 +76,7 @@ class Work:
     async def ack_batch(self, request: Any) -> answers.AckedBatch:
         settled = await self._acked(request.items)
         results = [
-            _item(i, s, lambda s: {"already": s.already or UNSET})
+            _item(i, s, lambda s: _AGAIN if s.already else _NOTHING)
             for i, s in _pairs(request.items, settled)
         ]
         failed = sum(not result.ok for result in results)

@@ -46,6 +46,10 @@ _PULL_STRINGS: Final = ("queue", "worker_id", "request_id")
 _FIND_STRINGS: Final = ("queue", "name", "tag", "group_id", "flow_id", "custom_id", "cursor")
 
 
+_ABSENT: Final = frozenset({b"", b"null"})
+_NONE: Final[frozenset[str]] = frozenset()
+
+
 def check(command: str, request: Any) -> None:
     """Raise VALIDATION_ERROR for the first broken rule; normalise ids in place."""
     rule = _RULES.get(command)
@@ -69,28 +73,29 @@ def _push_batch(request: Any) -> None:
 
 
 def _item(item: Any, at: str) -> None:
-    _required(item.name, f"{at}/name")
-    _alphabet("Job name", item.name, limits.NAME_BYTES, f"{at}/name")
+    if item.name is UNSET or not _is_name(item.name, limits.NAME_BYTES):
+        _required(item.name, f"{at}/name")
+        _alphabet("Job name", item.name, limits.NAME_BYTES, f"{at}/name")
     if item.id is not None:
         item.id = _uuid(item.id, f"{at}/id")
     _json(item.data, limits.DATA_BYTES, "Job data payload", f"{at}/data")
     _option_fields(item, at)
-    nested: frozenset[str] = frozenset()
+    nested = _NONE
     if item.options is not None:
         _option_fields(item.options, f"{at}/options")
         nested = compat.take_options(item, at)
-    _options_together(
-        item, lambda field: f"{at}/options/{field}" if field in nested else f"{at}/{field}"
-    )
+    _options_together(item, at, nested)
 
 
 def _option_fields(options: Any, at: str) -> None:
-    """What can be said of each option by itself."""
-    _strings(options, _OPTION_STRINGS, at)
+    """What can be said of each option by itself. Most pushes have none, so that each is looked at before it costs a call."""
+    if options.unique_key or options.group_id or options.custom_id or options.flow_id:
+        _strings(options, _OPTION_STRINGS, at)
     if options.run_at is not None and ms_of(options.run_at) > LAST_MS:
         raise invalid(f"{at}/run_at", "run_at is after the year 9999")
-    for index, tag in enumerate(options.tags or ()):
-        _size("Tag", tag, limits.TAG_BYTES, f"{at}/tags/{index}")
+    if options.tags:
+        for index, tag in enumerate(options.tags):
+            _size("Tag", tag, limits.TAG_BYTES, f"{at}/tags/{index}")
     if options.depends_on:
         options.depends_on = _uuids(options.depends_on, f"{at}/depends_on")
     options.metadata = _json_or_none(options.metadata)
@@ -99,13 +104,20 @@ def _option_fields(options: Any, at: str) -> None:
         compat.refuse_follow_ups(options.metadata, f"{at}/metadata")
 
 
-def _options_together(item: Any, place: Callable[[str], str]) -> None:
-    """Options that need or exclude each other, wherever they stand; `place` is the pointer of one."""
+def _options_together(item: Any, at: str, nested: frozenset[str]) -> None:
+    """Options that need or exclude each other, wherever they stand; `nested` are those that stood in `options`."""
     if item.run_at is not None and item.delay_ms is not None:
-        raise invalid(place("run_at"), "run_at and delay_ms exclude each other; send one of them")
-    for field in ("unique_for_ms", "on_conflict"):
-        if getattr(item, field) is not None and item.unique_key is None:
-            raise invalid(place(field), f"{field} needs a unique_key")
+        said = "run_at and delay_ms exclude each other; send one of them"
+        raise invalid(_place("run_at", at, nested), said)
+    if item.unique_key is not None:
+        return
+    for field, value in (("unique_for_ms", item.unique_for_ms), ("on_conflict", item.on_conflict)):
+        if value is not None:
+            raise invalid(_place(field, at, nested), f"{field} needs a unique_key")
+
+
+def _place(field: str, at: str, nested: frozenset[str]) -> str:
+    return f"{at}/options/{field}" if field in nested else f"{at}/{field}"
 
 
 def _pull(request: Any) -> None:
@@ -306,6 +318,8 @@ def _strings(holder: Any, fields: Sequence[str], at: str) -> None:
 
 
 def _size(what: str, text: str, limit: int, pointer: str) -> None:
+    if len(text) * 4 <= limit:  # no character takes more than four bytes
+        return
     size = len(text.encode())
     if size > limit:
         raise invalid(pointer, f"{what} exceeds maximum length of {limit} bytes", limit=limit)
@@ -313,7 +327,7 @@ def _size(what: str, text: str, limit: int, pointer: str) -> None:
 
 def _json_or_none(value: Any) -> Any:
     """The JSON text, None where the field is absent or null."""
-    return None if bytes(value) in (b"", b"null") else value
+    return None if bytes(value) in _ABSENT else value
 
 
 def _json(value: Any, limit: int, what: str, pointer: str) -> None:

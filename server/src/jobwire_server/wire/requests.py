@@ -346,6 +346,8 @@ TCP_COMMANDS: Final = frozenset(TYPES) - HTTP_ONLY
 BATCHABLE: Final = frozenset({"push", "ack", "fail", "heartbeat", "progress", "release", "get"})
 
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
+_OPENING: Final = len('{"cmd":"')
+_OPENINGS: Final = {f'{{"cmd":"{name}"'.encode(): name for name in sorted(TCP_COMMANDS)}
 _PUSH_LIST: Final = msgspec.json.Decoder(
     Annotated[list[PushItem], Meta(max_length=limits.BATCH_ITEMS)]
 )
@@ -392,6 +394,9 @@ def parse_line(line: bytes) -> Command:
     rid = name = None
     try:
         strict_json.check(line)
+        plain = _plain(line)
+        if plain is not None:
+            return plain
         head = _shaped(_head, line, _Head)
         rid = head.rid
         if head.cmd is UNSET:
@@ -407,6 +412,23 @@ def parse_line(line: bytes) -> Command:
         known = rid if error.code == "PARSE_ERROR" or rid is not None else _rid_of(line)
         raise BadRequest(error, known, name) from error
     return Command(name, request, rid)
+
+
+def _plain(line: bytes) -> Command | None:
+    """
+    The command of a line that opens with its name, as every SDK writes it: saves the decode of the head, half a microsecond.
+
+    None when there is anything to say against the line; then it goes the long way, which knows what to say.
+    """
+    name = _OPENINGS.get(line[: line.find(b'"', _OPENING) + 1])
+    if name is None:
+        return None
+    try:
+        request: Any = _DECODERS[name].decode(line)
+        checks.check(name, request)
+    except (msgspec.DecodeError, RecursionError, JobwireError):
+        return None
+    return Command(name, request, request.rid)
 
 
 def _rid_of(line: bytes) -> int | None:

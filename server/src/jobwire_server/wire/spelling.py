@@ -36,6 +36,8 @@ def ms_of(instant: datetime) -> int:
     return (instant - _EPOCH) // _MS
 
 
+# The jobs of a batch have most of their instants in common, and each job has most of its own twice: 0.1 µs in place of 0.5.
+@lru_cache(maxsize=4096)
 def rfc3339(ms: int) -> str:
     """An instant as RFC 3339 UTC with milliseconds and Z, e.g. 2026-05-22T10:11:12.123Z."""
     seconds, rest = divmod(ms, 1000)

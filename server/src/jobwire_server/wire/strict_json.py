@@ -73,7 +73,7 @@ def _bad_byte(text: bytes) -> int:
 
 def check_depth(value: bytes, pointer: str) -> None:
     """Raise PARSE_ERROR when the user's JSON `value` (already checked) nests deeper than JSON_DEPTH."""
-    if value.count(b"{") + value.count(b"[") <= JSON_DEPTH:
+    if len(value) <= JSON_DEPTH or value.count(b"{") + value.count(b"[") <= JSON_DEPTH:
         return
     if _depth(value) > JSON_DEPTH:
         raise parse_error(f"Invalid JSON: {pointer} is nested more than {JSON_DEPTH} levels deep")

@@ -140,14 +140,14 @@ class _Inserting:
         return self._replace(item.job, holder)
 
     def _replace(self, job: Job, holder: Job) -> InsertOutcome:
-        jobs = dict(self._jobs)
+        jobs, holders = dict(self._jobs), dict(self._holders)
         with self._session.tentative() as take_back:
             done = self._cancel(holder)
             outcome = self._insert_free(job)
             if isinstance(outcome, Inserted):
                 return Inserted(outcome.job, done.job, done.children)
             take_back()
-        self._jobs = jobs
+        self._jobs, self._holders = jobs, holders
         return outcome
 
     def _cancel(self, holder: Job) -> Applied:
@@ -158,7 +158,16 @@ class _Inserting:
         self._session.free_key(holder)
         self._session.flush()
         self._jobs |= {job.id: job for job in (done.job, *done.children) if job.id in self._jobs}
+        for child in done.children:
+            self._let_key_go(child)
         return done
+
+    def _let_key_go(self, child: Job) -> None:
+        """A dependent that ended with the holder has freed its own key, unless the window of that is open."""
+        key = _key(child)
+        is_free = child.is_finished and child.unique_until <= self._now
+        if is_free and self._holders.get(key) == child.id:
+            del self._holders[key]
 
     def _place(self, job: Job) -> Job | Refusal:
         """Find the parents: how deep the job stands, and how many of them it waits for."""
