@@ -7,8 +7,11 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 
 # Knobs: PYTHON is the interpreter to build .venv with, ARGS goes to the command behind a target.
+# MINUTES and SEED are for the campaigns.
 PYTHON ?=
 ARGS ?=
+MINUTES ?= 15
+SEED ?= 1
 
 BIN := $(CURDIR)/.venv/bin
 NODE := $(CURDIR)/tools/node.sh
@@ -90,6 +93,10 @@ bench: $(DEV) ## measure a server on this machine
 	$(BIN)/python bench/run.py $(ARGS)
 
 ##@ Now and then
+
+.PHONY: campaign-crash
+campaign-crash: $(DEV) ## kill a loaded server for MINUTES=15 and write docs/results/crash.json
+	cd server && $(BIN)/python -m tests.proof.campaign $(MINUTES) $(SEED) $(CURDIR)/docs/results/crash.json
 
 .PHONY: lock
 lock: $(VENV) ## compile the lock files anew; ARGS=--upgrade takes releases that are a week old or more
