@@ -70,6 +70,7 @@ QUIET_NOTICE: Final = 1.0  # seconds for the server to hear that the worker ends
 STOP_NOTICE: Final = 1.0  # seconds that handlers have, after the grace, to hear that they must stop
 SETTLE_NOTICE: Final = 5.0  # seconds that the last outcomes have to reach the server
 JOIN_NOTICE: Final = 5.0  # seconds for the worker's own threads to end
+LOOK_UP_EVERY: Final = 0.5  # seconds
 INTERRUPT_EVERY: Final = (
     0.1  # seconds; a pull may start in the moment in which waits are interrupted
 )
@@ -301,10 +302,20 @@ class Worker:
         """
         with self._handling_signals():
             self.start()
-            self._wake.get()
+            self._wait_until_told()
             self.stop()
         if self._fatal is not None:
             raise self._fatal
+
+    def _wait_until_told(self) -> None:
+        """
+        Until a signal or `stop`. Looks up now and then: a signal that comes in the moment before the wait begins does
+        not interrupt it, and its Python handler runs only when the main thread runs again.
+        """
+        while True:
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=LOOK_UP_EVERY)
+                return
 
     def start(self) -> None:
         """Work in the background, until `stop`. RuntimeError when the worker was started before."""
