@@ -6,8 +6,6 @@ Each round is a new server file under a seed of its own. The ledgers of a round 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
@@ -18,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.proof.kill_loop import Report, run, versions
+from tests.proof.kill_loop import Report, run
+from tests.proof.report import machine, versions
 
 KILLS_A_ROUND = 25
 SUMMED = ("attempted", "acknowledged", "recovered", "lost", "phantom", "resurrected")
@@ -74,7 +73,7 @@ def result_of(reports: list[Report], seed: int) -> dict[str, Any]:
         "fsync_p50_ms": round(statistics.median(r.fsync_p50_ms for r in reports), 3),
         "seconds": round(sum(report.seconds for report in reports)),
         "versions": versions(),
-        "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}",
+        "machine": machine(),
     }
 
 

@@ -5,8 +5,6 @@ The clients are processes of their own and outlive it. What they were told is co
 
 from __future__ import annotations
 
-import os
-import platform
 import random
 import statistics
 import subprocess
@@ -19,15 +17,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import apsw
 from tests.acceptance.processes import Server, until
 from tests.proof.checker import Violation, check
 from tests.proof.facts import UNFINISHED, Facts, Final
 from tests.proof.figures import Summary, summarise
 from tests.proof.history import Call, Ledger, read_folder
+from tests.proof.report import fsync_p50_ms, versions
 from tests.proof.traffic import QUEUES
-
-import jobwire_server
 
 SERVER = Path(__file__).parents[2]
 DRAIN_S = 25
@@ -62,26 +58,6 @@ class Report:
             f"loss≤{3 / max(1, done.acknowledged):.1e}/job ≤{3 / self.kills:.1e}/kill (95 %) fsync_p50={self.fsync_p50_ms:.2f}ms "
             f"wall={self.seconds:.1f}s {versions()}"
         )
-
-
-def versions() -> str:
-    return (
-        f"jobwire={jobwire_server.__version__} python={platform.python_version()} "
-        f"sqlite={apsw.sqlite_lib_version()}"
-    )
-
-
-def fsync_p50_ms(folder: Path, times: int = 50) -> float:
-    """What one small write and its fdatasync cost in this folder."""
-    took = []
-    with (folder / "fsync-probe").open("wb", buffering=0) as file:
-        for _ in range(times):
-            file.write(bytes(4096))
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            took.append((time.perf_counter() - began) * 1_000)
-    (folder / "fsync-probe").unlink()
-    return statistics.median(took)
 
 
 def run(
