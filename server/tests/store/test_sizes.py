@@ -12,7 +12,7 @@ from tests.store.jobs import a_job
 from jobwire_server.config import ServerSettings
 from jobwire_server.engine.leases import lease_of
 from jobwire_server.model import Job, JobError, LogLine
-from jobwire_server.store.sizes import Room, answer_bytes
+from jobwire_server.store.sizes import Room, answer_bytes, most_bytes
 from jobwire_server.wire import answers, limits
 from jobwire_server.wire.job_view import view
 from jobwire_server.wire.responses import tcp_answer
@@ -148,3 +148,18 @@ def test_what_fits_to_the_byte_fits() -> None:
         room = Room(2 * answer_bytes(job))
         assert room.take(job)
         assert room.take(second) is fits
+
+
+@given(job=some_jobs)
+def test_the_cheap_bound_of_a_job_is_never_below_its_measure(job: Job) -> None:
+    assert most_bytes(job) >= answer_bytes(job)
+
+
+def test_jobs_are_measured_exactly_once_their_bounds_do_not_fit_any_more() -> None:
+    """Bounds alone would call an answer full that has room for the last job."""
+    jobs = [a_job(queue="q" * 200) for _ in range(10)]
+    room = Room(sum(map(answer_bytes, jobs)))
+
+    assert sum(map(most_bytes, jobs)) > sum(map(answer_bytes, jobs))
+    assert all(room.take(job) for job in jobs)
+    assert not room.take(a_job())

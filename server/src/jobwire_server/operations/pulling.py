@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from jobwire_server.engine import decide
 from jobwire_server.engine.leases import lease_of
@@ -44,6 +46,9 @@ class Pulling:
         self._workers = workers
         self._draining = False
         self._returns: set[asyncio.Task[None]] = set()
+        # By request_id: the newest claim, while somebody waits for it, and what is being given back.
+        self._claims: WeakValueDictionary[str, asyncio.Future[list[Job]]] = WeakValueDictionary()
+        self._returning: dict[str, asyncio.Task[None]] = {}
 
     def drain(self) -> None:
         """New pulls are refused, waiting ones are answered empty at once."""
@@ -103,9 +108,12 @@ class Pulling:
 
     async def _claim(self, request: Any, queues: tuple[str, ...], count: int) -> list[Job]:
         """
-        Claim without losing jobs to a caller that is gone: when this task is cancelled while the store is claiming, what it claims is given back.
+        Claim without losing jobs to a caller that is gone: when this task is cancelled while the store is claiming, what it claims is given back,
+        unless the caller asks again with its request_id: then the repeat has the jobs (JW-PULL-11).
         """
-        core = self._core
+        core, request_id = self._core, request.request_id
+        if request_id in self._returning:
+            await asyncio.wait({self._returning[request_id]})
         wanted = ClaimRequest(
             queues=self._drawn(queues, request.weights),
             count=count,
@@ -113,16 +121,18 @@ class Pulling:
             lease_ms=request.lease_ms,
             names=tuple(request.names or ()),
             worker_id=request.worker_id,
-            request_id=request.request_id,
+            request_id=request_id,
             max_bytes=core.options.max_answer_bytes,
         )
-        if request.request_id is None and not any(map(core.store.backlog, queues)):
+        if request_id is None and not any(map(core.store.backlog, queues)):
             return []
         claim = asyncio.ensure_future(core.store.claim(wanted, core.clock.now()))
+        if request_id is not None:
+            self._claims[request_id] = claim
         try:
             jobs = await asyncio.shield(claim)
         except asyncio.CancelledError:
-            claim.add_done_callback(self._give_back_later)
+            claim.add_done_callback(partial(self._give_back_later, request_id))
             raise
         for job in jobs:
             self._held.put(job)
@@ -140,12 +150,17 @@ class Pulling:
         ]
         return tuple(queue for _, queue in sorted(keyed, reverse=True))
 
-    def _give_back_later(self, claim: asyncio.Future[list[Job]]) -> None:
+    def _give_back_later(self, request_id: str | None, claim: asyncio.Future[list[Job]]) -> None:
         if claim.cancelled() or claim.exception() is not None or not claim.result():
             return
+        if request_id is not None and self._claims.get(request_id) is not claim:
+            return  # a repeat came meanwhile, and gets the same jobs
         task = asyncio.ensure_future(self._give_back(claim.result()))
         self._returns.add(task)
         task.add_done_callback(self._returns.discard)
+        if request_id is not None:
+            self._returning[request_id] = task
+            task.add_done_callback(lambda _: self._returning.pop(request_id, None))
 
     async def _give_back(self, jobs: Sequence[Job]) -> None:
         now = self._core.clock.now()

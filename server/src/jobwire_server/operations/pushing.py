@@ -104,18 +104,23 @@ async def _insert(
     core: Core, items: Sequence[PushItem], *, atomic: bool, now: int
 ) -> list[store.InsertOutcome]:
     outcomes = await core.store.insert(items, atomic=atomic, now=now)
-    if not atomic or not any(isinstance(outcome, store.Refusal) for outcome in outcomes):
-        core.bus.publish([event for outcome in outcomes for event in _events(outcome)])
+    inserted = [outcome for outcome in outcomes if type(outcome) is store.Inserted]
+    if len(inserted) == len(outcomes) or not atomic or not _any_refused(outcomes):
+        core.bus.publish(_events(inserted))
     return outcomes
 
 
-def _events(outcome: store.InsertOutcome) -> list[Event]:
-    if not isinstance(outcome, store.Inserted):
-        return []
-    pushed = Event("job.pushed", outcome.job)
-    if outcome.replaced is None:
-        return [pushed]
-    return [*happened("cancel", outcome.replaced, outcome.children), pushed]
+def _any_refused(outcomes: Sequence[store.InsertOutcome]) -> bool:
+    return any(isinstance(outcome, store.Refusal) for outcome in outcomes)
+
+
+def _events(inserted: Sequence[store.Inserted]) -> list[Event]:
+    events: list[Event] = []
+    for outcome in inserted:
+        if outcome.replaced is not None:
+            events += happened("cancel", outcome.replaced, outcome.children)
+        events.append(Event("job.pushed", outcome.job))
+    return events
 
 
 def _answer(item: PushItem, outcome: store.InsertOutcome, at: str) -> answers.Pushed | JobwireError:

@@ -65,24 +65,25 @@ class Held:
     _MAX_BYTES: Final = 16 * 1024 * 1024
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, tuple[Job, int]] = OrderedDict()  # with about how many bytes
         self._bytes = 0
 
     def get(self, job_id: str) -> Job | None:
-        return self._jobs.get(job_id)
+        kept = self._jobs.get(job_id)
+        return None if kept is None else kept[0]
 
     def put(self, job: Job) -> None:
         self.drop(job.id)
-        self._jobs[job.id] = job
-        self._bytes += _weight(job)
+        weight = _weight(job)
+        self._jobs[job.id] = (job, weight)
+        self._bytes += weight
         while self._bytes > self._MAX_BYTES:
-            _, oldest = self._jobs.popitem(last=False)
-            self._bytes -= _weight(oldest)
+            self._bytes -= self._jobs.popitem(last=False)[1][1]
 
     def drop(self, job_id: str) -> None:
-        job = self._jobs.pop(job_id, None)
-        if job is not None:
-            self._bytes -= _weight(job)
+        kept = self._jobs.pop(job_id, None)
+        if kept is not None:
+            self._bytes -= kept[1]
 
     def saw(self, job: Job) -> None:
         """Keep what is active, forget what is not."""
@@ -164,17 +165,21 @@ class Settler:
         stale: list[int] = []
         events: list[Event] = []
         for (index, change), outcome in zip(decided, outcomes, strict=True):
-            match outcome:
-                case Applied(job=job, children=children):
-                    results[index] = Settled(job, already=False)
-                    self._held.saw(job)
-                    events += happened(operation, job, children)
-                case Stale(current=current):
-                    self._held.drop(change.job.id)
-                    seen[index] = current
-                    stale.append(index)
-                case KeyTaken(existing_id=existing_id):
-                    results[index] = key_taken(existing_id)
+            if type(outcome) is Applied:
+                job = outcome.job
+                results[index] = Settled(job, False)
+                self._held.saw(job)
+                if operation == "ack" and not outcome.children:  # what nearly every change is
+                    events.append(Event("job.completed", job))
+                else:
+                    events += happened(operation, job, outcome.children)
+            elif isinstance(outcome, Stale):
+                self._held.drop(change.job.id)
+                seen[index] = outcome.current
+                stale.append(index)
+            else:
+                assert isinstance(outcome, KeyTaken)
+                results[index] = key_taken(outcome.existing_id)
         self._core.bus.publish(events)
         return stale
 
@@ -206,8 +211,6 @@ def _decide(wish: Wish, job: Job | None) -> Change | Settled | JobwireError:
 def happened(operation: str, job: Job, children: Sequence[Job] = ()) -> list[Event]:
     """The events of one applied change."""
     name = _EVENTS.get(operation)
-    if operation == "ack" and not children:  # what nearly every change is
-        return [Event("job.completed", job)]
     events = [] if name is None else [Event(name, job)]
     if job.state == JobState.ACTIVE and operation == "cancel":
         events = [Event("job.cancel_requested", job)]

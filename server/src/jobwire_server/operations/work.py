@@ -75,10 +75,7 @@ class Work:
 
     async def ack_batch(self, request: Any) -> answers.AckedBatch:
         settled = await self._acked(request.items)
-        results = [
-            _item(i, s, lambda s: _AGAIN if s.already else _NOTHING)
-            for i, s in _pairs(request.items, settled)
-        ]
+        results = [_item(i, s, _acked_fields) for i, s in _pairs(request.items, settled)]
         failed = sum(not result.ok for result in results)
         return answers.AckedBatch(acked=len(results) - failed, failed=failed, results=results)
 
@@ -229,7 +226,12 @@ def _item(
 ) -> answers.Item:
     if isinstance(settled, JobwireError):
         return answers.Item(id=item.id, ok=False, error=settled)
-    return answers.Item(id=item.id, **fields(settled))
+    more = fields(settled)
+    return answers.Item(id=item.id, **more) if more else answers.Item(id=item.id)
+
+
+def _acked_fields(settled: Settled) -> dict[str, Any]:
+    return _AGAIN if settled.already else _NOTHING
 
 
 def _failed_answer(settled: Settled) -> answers.Failed:

@@ -45,22 +45,52 @@ def answer_bytes(job: Job) -> int:
     return size + len(job.metadata or b"") + len(job.result or b"")
 
 
-class Room:
-    """What is left of the bytes of one answer. The first job always has room, however large it is."""
+def most_bytes(job: Job) -> int:
+    """A bound for answer_bytes that costs less: a character takes at most six bytes."""
+    if job.tags or job.depends_on or job.errors or job.logs or job.last_error:
+        return answer_bytes(job)
+    strings = (job.custom_id, job.unique_key, job.group_id, job.flow_id, job.worker_id, job.reason)
+    letters = len(job.name) + len(job.queue) + sum(len(text) for text in strings if text)
+    listed = _ENTRY * (
+        5 + len(job.backoff_schedule_ms)
+    )  # the reason, and what stands around the rest
+    texts = len(job.data) + len(job.metadata or b"") + len(job.result or b"")
+    return _FRAME + 6 * letters + listed + texts
 
-    __slots__ = ("_is_empty", "_left", "is_full")
+
+class Room:
+    """
+    What is left of the bytes of one answer. The first job always has room, however large it is.
+
+    Jobs are measured by their bound as long as all of them have room by that, and exactly from then on.
+    """
+
+    __slots__ = ("_left", "_loose", "_max_bytes", "_taken", "is_full")
 
     def __init__(self, max_bytes: int) -> None:
-        self._left = max_bytes
-        self._is_empty = True
+        self._max_bytes = max_bytes
+        self._left = max_bytes  # by bound or, once `_loose` is None, exactly
+        self._loose: list[Job] | None = []  # what was measured by its bound
+        self._taken = 0
         self.is_full = False  # a job was turned away; none after it may go ahead of it
 
     def take(self, job: Job) -> bool:
         """Whether the job has room, which it then takes."""
-        size = answer_bytes(job)
-        if size > self._left and not self._is_empty:
+        size = self._measure(job)
+        if size > self._left and self._taken:
             self.is_full = True
             return False
         self._left -= size
-        self._is_empty = False
+        self._taken += 1
         return True
+
+    def _measure(self, job: Job) -> int:
+        if self._loose is None:
+            return answer_bytes(job)
+        size = most_bytes(job)
+        if size <= self._left:
+            self._loose.append(job)
+            return size
+        self._left = self._max_bytes - sum(map(answer_bytes, self._loose))
+        self._loose = None
+        return answer_bytes(job)

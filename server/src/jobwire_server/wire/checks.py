@@ -106,6 +106,8 @@ def _option_fields(options: Any, at: str) -> None:
 
 def _options_together(item: Any, at: str, nested: frozenset[str]) -> None:
     """Options that need or exclude each other, wherever they stand; `nested` are those that stood in `options`."""
+    if item.run_at is item.unique_for_ms is item.on_conflict is None:  # what nearly every push is
+        return
     if item.run_at is not None and item.delay_ms is not None:
         said = "run_at and delay_ms exclude each other; send one of them"
         raise invalid(_place("run_at", at, nested), said)
@@ -159,7 +161,9 @@ def _progress(request: Any) -> None:
 
 
 def _ack_batch(request: Any) -> None:
-    compat.take_ids_as_items(request)
+    ids = [_uuid(job_id, "/ids", at) for at, job_id in enumerate(request.ids or ())]
+    if compat.take_ids_as_items(request, ids):
+        return
     for index, item in enumerate(request.items):
         _ack(item, f"/items/{index}")
 
@@ -285,18 +289,17 @@ def _job_id(request: Any, at: str) -> None:
     request.id = _uuid(request.id, f"{at}/id")
 
 
-def _uuid(text: str, pointer: str) -> str:
+def _uuid(text: str, pointer: str, index: int | None = None) -> str:
     found = parse_id(text)
     if found is None:
-        raise invalid(pointer, "Invalid job ID format; an id is a UUID")
+        at = pointer if index is None else f"{pointer}/{index}"
+        raise invalid(at, "Invalid job ID format; an id is a UUID")
     return found
 
 
 def _uuids(texts: Sequence[str], pointer: str) -> list[str]:
     """Canonical and each once, in the order given."""
-    return list(
-        dict.fromkeys(_uuid(text, f"{pointer}/{index}") for index, text in enumerate(texts))
-    )
+    return list(dict.fromkeys(_uuid(text, pointer, index) for index, text in enumerate(texts)))
 
 
 def _alphabet(what: str, text: str, limit: int, pointer: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from jobwire_server.errors import JobwireError, invalid, misshapen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 
 def take_options(item: Any, at: str) -> frozenset[str]:
@@ -45,13 +45,14 @@ def refuse_follow_ups(metadata: Any, at: str) -> None:
         )
 
 
-def take_ids_as_items(request: Any) -> None:
-    """ack_batch takes `items`, or RustQueue's shorter `ids`; items win."""
+def take_ids_as_items(request: Any, ids: Sequence[str]) -> bool:
+    """ack_batch takes `items`, or RustQueue's shorter `ids`, given here in canonical spelling; items win. Whether it took the ids."""
     if request.items is not None:
-        return
+        return False
     if request.ids is None:
         raise misshapen("/items", "Missing 'items' or 'ids' field for ack_batch")
-    request.items = [request.item_type(id=job_id) for job_id in request.ids]
+    request.items = [request.item_type(id=job_id, result=None) for job_id in ids]
+    return True
 
 
 def unknown_command(command: str | Any, known: Collection[str]) -> JobwireError:

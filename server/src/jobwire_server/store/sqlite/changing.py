@@ -1,8 +1,8 @@
 """
 apply: changes as compare-and-set, and what they do to dependents.
 
-Plan: the heads (seq, revision, state) of all jobs of a transaction are read in one statement and kept up to date while the
-      changes are noted; the guard on the revision stands in the UPDATE as well.
+Plan: the heads (seq, revision, state) of all jobs of a transaction that are not known are read in one statement and kept up to
+      date while the changes are noted; the guard on the revision stands in the UPDATE as well.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from jobwire_server.store.sqlite.reading import ID_CHUNK, texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jobwire_server.store.sqlite.heads import Head
     from jobwire_server.store.sqlite.session import Session
 
 ApplyArguments = tuple["Sequence[Change]", int]  # changes, now
-Head = tuple[int, int, str]  # seq, revision, state
 Dependents = dict[str, list[str]]  # parent id → child ids, in order of acceptance
 
 
@@ -120,18 +120,18 @@ class _Applying:
 
 
 def _load_heads(session: Session, ids: Sequence[str]) -> dict[str, Head]:
-    heads: dict[str, Head] = {}
-    for start in range(0, len(ids), ID_CHUNK):
-        for job_id, seq, revision, state in session.listed(
-            "heads", texts(ids[start : start + ID_CHUNK])
-        ):
+    heads = session.heads.known(ids)
+    unknown = [job_id for job_id in ids if job_id not in heads]
+    for start in range(0, len(unknown), ID_CHUNK):
+        part = texts(unknown[start : start + ID_CHUNK])
+        for job_id, seq, revision, state in session.listed("heads", part):
             heads[job_id] = (seq, revision, state)
     return heads
 
 
 def _load_dependents(session: Session, ids: Sequence[str]) -> Dependents:
     waiting: Dependents = defaultdict(list)
-    if ids:
+    if ids and session.has_links:
         for parent_id, child_id in session.listed("dependents", texts(ids)):
             waiting[parent_id].append(child_id)
     return dict(waiting)

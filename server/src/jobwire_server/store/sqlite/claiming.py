@@ -113,7 +113,8 @@ class _Claiming:
         now: int,
     ) -> None:
         if len(jobs) >= MANY:
-            self._session.lease([seq for seq, _ in taken], queue, lease_ms, worker_id, now)
+            leased = [(seq, job) for (seq, _), job in zip(taken, jobs, strict=True)]
+            self._session.lease(leased, queue, lease_ms, worker_id, now)
         else:
             for (seq, before), job in zip(taken, jobs, strict=True):
                 self._session.change(seq, before.revision, "waiting", job)

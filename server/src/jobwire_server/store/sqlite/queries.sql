@@ -252,6 +252,10 @@ INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?, ?, ?, ?);
 -- A queue without settings of its own.
 DELETE FROM queues WHERE name = ?;
 
+-- name: has_links
+-- Whether any job waits for another.
+SELECT EXISTS (SELECT 1 FROM dependencies);
+
 -- name: last_seq
 -- The last place in the order of acceptance.
 SELECT coalesce(max(seq), 0) FROM jobs;

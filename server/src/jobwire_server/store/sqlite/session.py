@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from jobwire_server.errors import StoreFailed
 from jobwire_server.model import TERMINAL, UNFINISHED, Job, JobState, QueueSettings
+from jobwire_server.store.sqlite.heads import Heads
 from jobwire_server.store.sqlite.queries import SIZES, SQL, WIDTHS, sized
 from jobwire_server.store.sqlite.reading import Rows, texts
 from jobwire_server.store.sqlite.rows import change_values, insert_values, is_big, rewrite_values
@@ -49,6 +50,8 @@ class Session(Rows):
         self.resolve_child = resolve_child
         self.max_depth = max_depth
         self.is_careful = False  # set by the writer; see inserting.py
+        self.heads = Heads()
+        self.has_links: bool = self.value("has_links") == 1  # ever, since the file was opened
         self._last_seq: int = self.value("last_seq")
         self._begin()
         self.wal_pages = 0  # set by each commit, cleared by a checkpoint
@@ -99,6 +102,7 @@ class Session(Rows):
         return answer
 
     def _roll_back(self) -> None:
+        self.heads.clear()
         self._begin()
         if self.connection.in_transaction:  # SQLite has rolled back by itself after some errors
             self.connection.execute("ROLLBACK")
@@ -112,6 +116,7 @@ class Session(Rows):
 
         def take_back() -> None:
             self._forget_notes()
+            self.heads.clear()
             self.connection.execute("ROLLBACK TO tentative")
             self._seq, self._deltas = seq, deltas
 
@@ -143,6 +148,7 @@ class Session(Rows):
 
     def link(self, parent_id: str, child_id: str) -> None:
         self._links += (parent_id, child_id)
+        self.has_links = True
 
     def hold_key(self, job: Job) -> None:
         """A new job takes a unique key that nobody holds."""
@@ -152,6 +158,7 @@ class Session(Rows):
         """The job at this seq, revision and state becomes `job`."""
         if seq in self._changing:
             self.flush()
+        self.heads.saw(seq, job)
         if state in TERMINAL and job.state in UNFINISHED:
             self._rewrite(seq, expect, job)
         else:
@@ -205,11 +212,19 @@ class Session(Rows):
         self.connection.execute(SQL["clear_windows"], (json.dumps(keys), now))
 
     def lease(
-        self, seqs: Sequence[int], queue: str, lease_ms: int, worker_id: str | None, now: int
+        self,
+        leased: Sequence[tuple[int, Job]],
+        queue: str,
+        lease_ms: int,
+        worker_id: str | None,
+        now: int,
     ) -> None:
-        """Waiting jobs of a queue become what images.leased() says."""
+        """Waiting jobs of a queue become what images.leased() says, and what stands in `leased` beside their seqs."""
+        seqs = [seq for seq, _ in leased]
         binds = (lease_ms, now + lease_ms, now, worker_id, json.dumps(seqs))
         self.connection.execute(SQL["lease_jobs"], binds)
+        for seq, job in leased:
+            self.heads.saw(seq, job)
         self._expect_changes(len(seqs))
         self._deltas[queue, "waiting"] -= len(seqs)
         self._deltas[queue, "active"] += len(seqs)
@@ -223,6 +238,7 @@ class Session(Rows):
         """Delete the rows of these (seq, id), their payloads and their place in the graph. Their keys may outlive them."""
         if not found:
             return
+        self.heads.clear()
         seqs = json.dumps([seq for seq, _ in found])
         self.connection.execute(SQL["delete_jobs"], (seqs,))
         self.connection.execute(SQL["drop_payloads"], (seqs,))
