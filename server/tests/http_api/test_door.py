@@ -9,6 +9,7 @@ from tests.http_api.conftest import Serve, Served, prepared
 from tests.http_api.raw_http import request
 
 from jobwire_server.errors import JobwireError
+from jobwire_server.http_api.connection import Connection
 
 QUEUES = request("GET", "/api/v1/queues")
 PULL = request("POST", "/api/v1/queues/emails/pull", b'{"wait_ms":60000}')
@@ -160,6 +161,43 @@ async def test_closing_cancels_what_runs_and_ends_idle_connections_at_once(serve
 
         assert served.operations.cancelled.is_set()
         assert (await busy.rest(), await idle.rest()) == (b"", b"")
+
+
+async def test_closing_waits_for_a_change_whose_client_is_gone(served: Served) -> None:
+    hold = await _held(served)
+    client = await served.open()
+    client.write(request("POST", "/api/v1/queues/emails/jobs", b'{"name":"n"}'))
+    await served.operations.entered.wait()
+    client.transport.abort()
+
+    closing = asyncio.create_task(served.door.close())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    hold.set()
+    async with asyncio.timeout(5):
+        await closing
+
+    assert served.operations.finished.is_set()
+    await client.close()
+
+
+async def test_a_bug_in_the_look_at_one_connection_spares_the_others(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[Connection] = []
+
+    def sweep(connection: Connection, now: float) -> None:
+        swept.append(connection)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Connection, "sweep", sweep)
+    served = await serve(server={"read_timeout_ms": 100})
+    async with await served.open() as first, await served.open() as second:
+        async with asyncio.timeout(5):
+            assert (await first.rest(), await second.rest()) == (b"", b"")
+
+    assert len(set(swept)) == 2
+    assert {each["event"] for each in served.log.entries} == {"http.bug"}
 
 
 async def test_closing_and_draining_may_be_repeated(served: Served) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from tests.tcp_api.conftest import Serve
 from tests.tcp_api.line_client import PATIENCE, LineClient, line, pull, push
+
+from jobwire_server.tcp_api.connection import Connection
 
 JOB = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -126,6 +129,29 @@ async def test_the_timer_sweeps_by_itself(serve: Serve) -> None:
     served.clock.advance(2_000)
 
     assert await client.rest() == b""
+
+
+async def test_a_bug_in_the_look_at_one_connection_spares_the_others(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = await serve(idle_timeout_ms=5_000)
+    first, second = await served.open(), await served.open()
+    await first.ask(line("ping"))
+    await second.ask(line("ping"))
+    [victim, _] = served.door._shared.connections
+
+    def deadlines(connection: Connection) -> Any:
+        if connection is victim:
+            raise RuntimeError("planted")
+        return original(connection)
+
+    original = Connection._deadlines
+    monkeypatch.setattr(Connection, "_deadlines", deadlines)
+    served.pass_time(70_000)
+
+    assert (await first.rest(), await second.rest()) == (b"", b"")
+    await served.until(lambda: served.door.connections == 0)
+    assert [each["event"] for each in served.log.entries if "exc_info" in each] == ["tcp.bug"]
 
 
 # --- connections -------------------------------------------------------------------------------------------------

@@ -235,7 +235,14 @@ class Listener(web.Server):
             await asyncio.sleep(min(1.0, self.read_timeout_s / 4))
             now = self._loop.time()
             for connection in tuple(self._live):
-                connection.sweep(now)
+                self._sweep(connection, now)
+
+    def _sweep(self, connection: Connection, now: float) -> None:
+        try:
+            connection.sweep(now)
+        except Exception as error:  # noqa: BLE001 - a bug in one connection must not end the deadlines of all
+            self._log.error("http.bug", doing="deadlines", exc_info=error)
+            connection.force_close()
 
     @property
     def in_flight(self) -> int:
@@ -249,13 +256,17 @@ class Listener(web.Server):
             await self._rested.wait()
 
     async def close(self) -> None:
-        """Cancel the requests that are being served, wait until they have cleaned up, and end every connection."""
+        """
+        Cancel the requests that are being served, wait until they have cleaned up and what they changed is done, and end every
+        connection.
+        """
         self.pre_shutdown()
         tasks = [task for task in self._busy.values() if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CLEAN_UP_S)
+        await self._app.rest(CLEAN_UP_S)
         await self.shutdown(CLEAN_UP_S)
 
 

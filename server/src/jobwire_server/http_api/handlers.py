@@ -95,6 +95,11 @@ class Handlers:
             "docs": self._page,
         }
 
+    async def rest(self, seconds: float) -> None:
+        """Wait, at most so long, for changes whose clients are gone: those who wait for them are told after the store's answer."""
+        if self._at_work:
+            await asyncio.wait(self._at_work, timeout=seconds)
+
     async def serve(self, exchange: Exchange) -> web.Response:
         """The answer. Raises JobwireError for every refusal."""
         handler = self._special.get(exchange.route.command, self._operation)

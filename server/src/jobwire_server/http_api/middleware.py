@@ -70,6 +70,10 @@ class App:
             log.bind()
         )  # a lazy logger would be set up anew for each line, also for those that are filtered
 
+    async def rest(self, seconds: float) -> None:
+        """Wait, at most so long, for changes whose clients are gone."""
+        await self._handlers.rest(seconds)
+
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         started = stopwatch()
         request_id = self._request_id(request.headers.get(REQUEST_ID))

@@ -79,7 +79,14 @@ class TcpDoor:
     def sweep(self) -> None:
         """Act on the deadlines that have passed; a timer calls it every second."""
         for connection in self._shared.deadlines.advance():
+            self._look_at(connection)
+
+    def _look_at(self, connection: Connection) -> None:
+        try:
             connection.look()
+        except Exception as error:
+            self._shared.log.error("tcp.bug", doing="deadlines", exc_info=error)
+            connection.abort()
 
     async def drain(self) -> None:
         """
