@@ -183,7 +183,7 @@ class TcpSession:
 
     def _end_waits(self) -> None:
         with self._service.changed:
-            for waiter in self._waiters.values():
+            for waiter in list(self._waiters.values()):  # the threads that wait take theirs out
                 waiter.ended = True
             self._service.changed.notify_all()
 
