@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import resource
 import signal
 import socket
@@ -30,6 +31,11 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError(f"not in {seconds} s: {what}")
+
+
+def installed() -> dict[str, str]:
+    """The environment, with compiled modules kept as in any installation: without them a start takes twice as long."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Server:
@@ -61,7 +67,7 @@ class Server:
         command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True
+                command, stdout=log, stderr=log, start_new_session=True, env=installed()
             )
         return self._process
 
