@@ -95,8 +95,33 @@ bench: $(DEV) ## measure a server on this machine
 ##@ Now and then
 
 .PHONY: campaign-crash
-campaign-crash: $(DEV) ## kill a loaded server for MINUTES=15 and write docs/results/crash.json
-	cd server && $(BIN)/python -m tests.proof.campaign $(MINUTES) $(SEED) $(CURDIR)/docs/results/crash.json
+campaign-crash: $(DEV) ## kill a loaded server at all moments for MINUTES=15
+	$(CAMPAIGN).campaign $(MINUTES) $(SEED) $(RESULTS)/crash.json
+
+.PHONY: campaign-power
+campaign-power: $(DEV) ## cut the power at any write, fail any write, damage any page for MINUTES=15
+	$(CAMPAIGN).power_campaign $(MINUTES) $(SEED) $(RESULTS)/power.json
+
+.PHONY: campaign-fuzz
+campaign-fuzz: $(DEV) ## send what nobody should send for MINUTES=15
+	$(CAMPAIGN).fuzz_campaign $(MINUTES) $(SEED) $(RESULTS)/fuzz.json
+
+.PHONY: campaign-soak
+campaign-soak: $(DEV) ## steady load with a kill a minute for MINUTES=15; watches memory, files and handles
+	$(CAMPAIGN).soak $(MINUTES) $(SEED) $(RESULTS)/soak.json
+
+.PHONY: figures
+figures: $(DEV) ## run the proofs and keep their figures in docs/results and docs/guarantees.md
+	@rm -rf build/figures
+	cd server && PROOF_FIGURES=$(CURDIR)/build/figures $(BIN)/pytest tests/proof $(ARGS)
+	cd server && $(BIN)/python -m tests.proof.page collect $(CURDIR)/build/figures
+
+.PHONY: figures-page
+figures-page: $(DEV) ## write the tables of docs/guarantees.md anew from docs/results
+	cd server && $(BIN)/python -m tests.proof.page write
+
+CAMPAIGN := cd server && $(BIN)/python -m tests.proof
+RESULTS := $(CURDIR)/docs/results
 
 .PHONY: lock
 lock: $(VENV) ## compile the lock files anew; ARGS=--upgrade takes releases that are a week old or more

@@ -6,36 +6,51 @@ import os
 import time
 from typing import Final
 
-_CHANCE_BYTES: Final = 9
 # Ids for whose random parts the kernel is asked at once: a call for each took a quarter of the time of an id.
 _IDS_AT_ONCE: Final = 64
+_CHANCE_BYTES: Final = 9
+_COUNTER_END: Final = 1 << 12
+# The first of a thousand is drawn from the lower half, so that there is room to count up.
+_FIRST_MASK: Final = (1 << 11) - 1
+# The variant takes two bits of a hex digit, chance the other two.
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 class IdMaker:
     """
     Makes UUIDv7 text. Ids of one maker increase strictly, also within a millisecond and when the clock steps back.
 
-    The 12 bits after the version and the top of the random part count up within a millisecond (RFC 9562 §6.2,
-    method 2), so a batch keeps its order when sorted by id.
+    The 12 bits after the version count up within a millisecond (RFC 9562 §6.2, method 1), so a batch keeps its order when
+    sorted by id; 62 bits of chance follow. The text is put together from slices: to format numbers took most of the time.
     """
 
     def __init__(self) -> None:
-        self._last = 0
-        self._chances: list[int] = []
+        self._stamp = -1
+        self._counter = 0
+        self._head = ""  # the text of the stamp, which most ids of a batch share
+        self._pool = ""
+        self._at = 0
 
     def new(self) -> str:
-        if not self._chances:
-            self._chances = _chances()
-        fresh = (time.time_ns() // 1_000_000) << 74 | self._chances.pop()
-        self._last = value = fresh if fresh > self._last else self._last + 1 + (fresh & 0xFFFF)
-        stamp, low = value >> 74, value & ((1 << 74) - 1)
-        number = stamp << 80 | 7 << 76 | (low >> 62) << 64 | 2 << 62 | low & ((1 << 62) - 1)
-        text = f"{number:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        chance = self._chance()
+        stamp = time.time_ns() // 1_000_000
+        self._counter += 1
+        if stamp > self._stamp:
+            self._begin(stamp, int(chance[16:], 16))
+        elif self._counter == _COUNTER_END:
+            self._begin(self._stamp + 1, 0)  # ahead of the clock, which will catch up
+        variant = _VARIANT[chance[0]]
+        return f"{self._head}{self._counter:03x}-{variant}{chance[1:4]}-{chance[4:16]}"
 
+    def _begin(self, stamp: int, chance: int) -> None:
+        text = f"{stamp:012x}"
+        self._stamp, self._head = stamp, f"{text[:8]}-{text[8:]}-7"
+        self._counter = chance << 3 & _FIRST_MASK
 
-def _chances() -> list[int]:
-    """The random parts of the next ids, 73 bits each."""
-    pool = os.urandom(_CHANCE_BYTES * _IDS_AT_ONCE)
-    parts = (pool[start : start + _CHANCE_BYTES] for start in range(0, len(pool), _CHANCE_BYTES))
-    return [int.from_bytes(part, "big") & ((1 << 73) - 1) for part in parts]
+    def _chance(self) -> str:
+        """The hex digits of nine random bytes."""
+        start = self._at
+        if start == len(self._pool):
+            self._pool, start = os.urandom(_CHANCE_BYTES * _IDS_AT_ONCE).hex(), 0
+        self._at = start + 2 * _CHANCE_BYTES
+        return self._pool[start : self._at]

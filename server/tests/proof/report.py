@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -70,6 +71,7 @@ def save(figure: Figure, folder: Path) -> Path:
     record = {
         **asdict(figure),
         "bound_95": figure.bound,
+        "proof": _proof(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
         "machine": machine(),
@@ -78,6 +80,15 @@ def save(figure: Figure, folder: Path) -> Path:
     path = folder / f"{figure.test}.json"
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return path
+
+
+def _proof() -> str:
+    """The test that runs, as pytest names it; without one, the module that was started."""
+    running = os.environ.get("PYTEST_CURRENT_TEST")
+    if running is not None:
+        return running.partition(" ")[0].partition("[")[0]
+    spec = sys.modules["__main__"].__spec__
+    return "" if spec is None else f"python -m {spec.name}"
 
 
 def versions() -> str:

@@ -43,8 +43,19 @@ def ack(job: Job, lease: str | None, result: bytes | None, now: int) -> Decision
     """The job is done (JW-ACK-1). An ack wins over a cancel that was asked for meanwhile."""
     if _speaks_again("ack", job, lease):
         return ALREADY
-    state = JobState.REMOVED if job.remove_on_complete else JobState.COMPLETED
-    return _finished(job, state, now, "release", result=result, completed_at=now, settled_by="ack")
+    after = replace(
+        job,
+        state=JobState.REMOVED if job.remove_on_complete else JobState.COMPLETED,
+        revision=job.revision + 1,
+        updated_at=max(now, job.updated_at),
+        result=result,
+        completed_at=now,
+        finished_at=now,
+        due_at=None,
+        lease_expires_at=None,
+        settled_by="ack",
+    )
+    return Change(after, job.revision, "release")
 
 
 def fail(

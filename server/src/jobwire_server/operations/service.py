@@ -187,7 +187,12 @@ class Operations:
     async def _ready(self) -> answers.Status:
         if self._draining:
             raise JobwireError("SHUTTING_DOWN", "The server is shutting down", retry_after_ms=1_000)
-        await self._core.store.check()
+        try:
+            await self._core.store.check()
+        except (
+            StoreFull
+        ) as error:  # not this request's fault, and 503 for whoever asks (JW-HEALTH-3)
+            raise JobwireError("STORAGE_UNAVAILABLE", str(error)) from error
         return answers.Status(status="ready")
 
     async def _live(self) -> answers.Status:

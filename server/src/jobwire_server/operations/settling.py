@@ -8,7 +8,10 @@ store's comparison, so it can be wrong but never take effect.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from jobwire_server.engine.decide import ALREADY, Decision
 from jobwire_server.errors import JobwireError, job_not_found
@@ -17,7 +20,7 @@ from jobwire_server.model import Change, Job, JobState
 from jobwire_server.store.base import Applied, KeyTaken, Stale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jobwire_server.operations.core import Core
 
@@ -41,14 +44,14 @@ _EVENTS: Final = {
 }
 
 
-class Wish(NamedTuple):
+class Wish(msgspec.Struct, frozen=True, gc=False):
     """What a caller wants of a job: `decide` is the engine's function with everything but the job filled in."""
 
     job_id: str
     decide: Callable[[Job], Decision]
 
 
-class Settled(NamedTuple):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """The job after the operation; `already` when it had been carried out before."""
 
     job: Job
@@ -188,6 +191,8 @@ def _first_of_each_job(
     wishes: Sequence[Wish], pending: Sequence[int]
 ) -> tuple[list[int], list[int]]:
     """The wishes whose turn it is, one a job, and those that come after an earlier one for the same job."""
+    if len({wishes[index].job_id for index in pending}) == len(pending):
+        return list(pending), []
     named: set[str] = set()
     turn: list[int] = []
     later: list[int] = []
