@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobwire_server.errors import JobwireError
 from jobwire_server.wire import answers
 from jobwire_server.wire.commands import COMMANDS
-from jobwire_server.wire.limits import LINE_BYTES
+from jobwire_server.wire.limits import LINE_BYTES, UNAUTHENTICATED_LINE_BYTES
 from jobwire_server.wire.tcp_events import (
     Abort,
     Authenticate,
@@ -387,6 +387,24 @@ class TestAuthentication:
         assert codes(peer.said()) == ["UNAUTHORIZED", "UNAUTHORIZED"]
 
         peer.send(line("auth", token=TOKEN, rid=3) + push(4))
+
+        assert codes(peer.said()) == ["ok"]
+        assert peer.out() == [("push", 1)]
+
+    @pytest.mark.parametrize("text", [b"[" * 70_000, b" " * 70_000])
+    def test_a_long_line_is_not_read_before_there_is_a_token(self, text: bytes) -> None:
+        """JW-AUTH-10: to check 4 MiB of brackets takes most of a second."""
+        peer = Peer(token=True).send(text + b"\n" + line("ping", rid=2))
+
+        said = peer.said()
+
+        assert codes(said) == ["UNAUTHORIZED", "ok"]
+        assert "rid" not in said[0]
+
+    def test_a_long_line_behind_a_good_token_is_served(self) -> None:
+        """JW-AUTH-7 holds for it too."""
+        long = line("push", queue="q", name="n", data="x" * UNAUTHENTICATED_LINE_BYTES, rid=2)
+        peer = Peer(token=True).send(line("auth", token=TOKEN, rid=1) + long)
 
         assert codes(peer.said()) == ["ok"]
         assert peer.out() == [("push", 1)]

@@ -118,7 +118,7 @@ def _strange_host(host: str) -> JobwireError:
     return JobwireError(
         "ORIGIN_REFUSED",
         "The Host header names a host that this server does not know; use its address, or add the name to http.allowed_hosts",
-        {"host": host[:SHOWN]},
+        {"host": _shown(host)},
     )
 
 
@@ -126,8 +126,13 @@ def _foreign_origin(origin: str) -> JobwireError:
     return JobwireError(
         "ORIGIN_REFUSED",
         "Pages of this origin may not call the server; add it to http.allowed_origins if they should",
-        {"origin": origin[:SHOWN]},
+        {"origin": _shown(origin)},
     )
+
+
+def _shown(text: str) -> str:
+    """The start of a header; bytes that are not UTF-8 came as lone surrogates, which no answer can hold."""
+    return text[:SHOWN].encode("utf-8", "backslashreplace").decode()
 
 
 def _cross_site() -> JobwireError:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import _ErrInfo
 
 from jobwire_server.errors import JobwireError
 from jobwire_server.http_api.answers import raw_answer
@@ -52,12 +53,13 @@ class Connection(web.RequestHandler):
     idle -> (first byte) header -> (begin) busy -> (finish_response) idle; any -> closed.
     """
 
-    __slots__ = ("_body", "_heard", "_listener", "_socket", "_stalled", "header_by")
+    __slots__ = ("_body", "_broken", "_heard", "_listener", "_socket", "_stalled", "header_by")
 
     def __init__(self, listener: Listener, **options: Any) -> None:
         super().__init__(listener, **options)
         self._listener = listener
         self._heard = False  # a byte of the awaited headers has come
+        self._broken = False  # the parser could not read on
         self._body: StreamReader | None = None  # of the request that is being served
         self._socket: asyncio.Transport | None = None  # also while it closes
         self._stalled: tuple[float, int] | None = None  # when unsent output last moved; its size
@@ -87,10 +89,23 @@ class Connection(web.RequestHandler):
         if not self._heard and data and self._body is None:
             self._heard = True
             self.header_by = self.header_by or self._listener.header_deadline()
+        if self._broken:
+            return
         super().data_received(data)
+        self._note_what_broke()
         if self._messages and self._body is not None and not self._body.is_eof():
             # Nothing can follow an unfinished body but the parser's complaint about it.
             self._body.set_exception(web.RequestPayloadError("broken framing"))
+
+    def _note_what_broke(self) -> None:
+        """
+        Nothing behind bytes that cannot be read counts, so it is not looked at. The parser's error, whose traceback holds those bytes in a cycle,
+        lets go of them: else each piece of an endless header would stay in memory until the garbage is collected.
+        """
+        told = self._messages[-1][0] if self._messages else None
+        if isinstance(told, _ErrInfo):
+            self._broken = True
+            told.exc.__traceback__ = None
 
     def begin(self, request: web.BaseRequest) -> None:
         """The headers are complete; the request is being served."""

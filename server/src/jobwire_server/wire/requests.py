@@ -7,6 +7,7 @@ pointer (RFC 6901) and says what to do.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -348,6 +349,8 @@ BATCHABLE: Final = frozenset({"push", "ack", "fail", "heartbeat", "progress", "r
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
 _OPENING: Final = len('{"cmd":"')
 _OPENINGS: Final = {f'{{"cmd":"{name}"'.encode(): name for name in sorted(TCP_COMMANDS)}
+_WHOLE_IN_QUERY: Final = frozenset({"count", "limit"})
+_DIGITS: Final = re.compile(r"-?[0-9]+")
 _PUSH_LIST: Final = msgspec.json.Decoder(
     Annotated[list[PushItem], Meta(max_length=limits.BATCH_ITEMS)]
 )
@@ -490,6 +493,9 @@ def _from_query(name: str, query: Mapping[str, str]) -> Any:
     for line_field in ("cmd", "rid"):
         if line_field in values:
             raise misshapen(f"/{line_field}", f"unknown query parameter '{line_field}'")
+    for field in _WHOLE_IN_QUERY & values.keys():  # msgspec would take `null` and 1e1 too
+        if not _DIGITS.fullmatch(values[field]):
+            raise invalid(f"/{field}", f"'{field}' is a whole number in digits", expected="int")
     for field in ("created_after", "created_before"):
         if field in values and "T" not in values[field].upper():
             raise invalid(f"/{field}", "an instant is RFC 3339, such as 2030-01-31T12:00:00Z")

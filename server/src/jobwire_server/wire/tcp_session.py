@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jobwire_server.errors import JobwireError
 from jobwire_server.wire import answers, responses, tcp_refusals
-from jobwire_server.wire.limits import BATCH_ITEMS, LINE_BYTES
+from jobwire_server.wire.limits import BATCH_ITEMS, LINE_BYTES, UNAUTHENTICATED_LINE_BYTES
 from jobwire_server.wire.requests import BATCHABLE, BadRequest, Command, parse_line
 from jobwire_server.wire.tcp_codec import LineDecoder
 from jobwire_server.wire.tcp_events import (
@@ -301,6 +301,9 @@ class Session:
         if self._next_line == len(self._lines):
             self._lines = []
             self._next_line = 0
+        if self.wants_token and len(line) > UNAUTHENTICATED_LINE_BYTES:
+            self._refuse(tcp_refusals.REFUSALS[Verdict.UNAUTHORIZED], None)
+            return None
         try:
             command = parse_line(line)
         except BadRequest as refusal:
