@@ -364,6 +364,24 @@ def test_a_deaf_worker_fetches_over_a_new_connection(fake: FakeServer, client: C
     assert first["request_id"] == second["request_id"]
 
 
+def test_a_worker_whose_heartbeats_failed_fetches_over_a_new_connection(
+    fake: FakeServer, client: Client
+) -> None:
+    """What lost them may have lost the open pull as well, and the server believes that it still waits."""
+    worker = Worker(client, "q", heartbeat=0.05, worker_id="w1")
+    worker.handler("job")(lambda job: None)
+    fake.swallow_next("pull")
+
+    with worker:
+        fake.wait_for("pull")
+        fake.drop_next_answer("heartbeat_batch")
+        fake.wait_until(lambda: len(fake.calls_of("pull")) > 1)
+        fake.wait_for_state(push(client), "completed")
+
+    first, second = fake.calls_of("pull")[:2]
+    assert first["request_id"] == second["request_id"]
+
+
 def test_a_fetch_loop_that_dies_is_logged_reported_and_started_again(
     fake: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:

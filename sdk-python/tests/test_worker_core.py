@@ -223,7 +223,7 @@ def test_the_first_reconnect_is_at_once_and_the_others_grow_for_ever() -> None:
         link.failed("fetch", 0.0)
         delays.append(link.delay("fetch", lost, 1.0))
 
-    assert delays == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    assert delays == [0.0, 0.1, 0.2, 0.4, 0.8, *[1.5] * 7]
 
 
 def test_a_wish_of_the_server_is_waited_for() -> None:

@@ -488,9 +488,22 @@ async def test_an_ordinary_wait_is_no_gap(world: World) -> None:
     await world.push()
     job = await world.pulled(lease_ms=1_000)
     async with Loop(world) as loop:
-        world.clock.advance(6_000)
+        world.clock.advance(2_000)
         await loop.turn()
 
+        assert await world.state(job["id"]) == "waiting"
+
+
+async def test_a_loop_that_oversleeps_by_more_than_a_second_was_stopped(world: World) -> None:
+    """JW-TIME-3: also a stop that is short, as the shortest leases are."""
+    await world.push()
+    job = await world.pulled(lease_ms=1_000)
+    async with Loop(world) as loop:
+        world.clock.advance(2_001)
+        await loop.turn()
+
+        assert await world.state(job["id"]) == "active"
+        await loop.pass_time(1_000)
         assert await world.state(job["id"]) == "waiting"
 
 

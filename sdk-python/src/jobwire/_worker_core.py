@@ -41,7 +41,7 @@ RESULT_BYTES: Final = 1_048_576
 BATCH_BYTES: Final = 3_145_728  # a batch must fit a line of 4 MiB with room for ids and quoting
 HEARTBEATS_A_LEASE: Final = 3  # two may be lost before the lease is
 RETRY_CAP: Final = (
-    3.0  # seconds; a worker tries for ever, and is back soon after a restart of the server
+    1.5  # seconds; a worker tries for ever, and is back soon after a restart of the server
 )
 ECHO: Final = 5.0  # seconds
 EMPTY_ANSWER_CAP: Final = 1.0  # seconds between pulls from a server that does not hold them

@@ -75,6 +75,7 @@ class Heart:
         self._stopped = threading.Event()
         self._said_quiet = threading.Event()
         self._client: Client | None = None
+        self._failed_at: float | None = None  # since the last answer, if it did
         self._speaks_batches = True  # False after an UNKNOWN_COMMAND: a server of wire version 1
 
     def poke(self) -> None:
@@ -120,7 +121,8 @@ class Heart:
             self._said_quiet.set()
         news = news_of(answer, [held.job.id for held in sent])
         self._renew(sent, answer.results, started)
-        self._act(news, sent, report)
+        self._act(news, sent)
+        self._rebuild(report, deaf=news.deaf, started=started)
         self._pause(
             heartbeat_pause(
                 elapsed=self._runtime.monotonic() - started,
@@ -165,6 +167,7 @@ class Heart:
         if error.code == "UNKNOWN_COMMAND" and self._speaks_batches:
             self._speaks_batches = False
             return
+        self._failed_at = self._runtime.monotonic()
         self._pause(min(self._link.failed(CHANNEL, error), self._options.heartbeat))
 
     def _renew(
@@ -176,16 +179,25 @@ class Heart:
                 # From when the request left: the server's own count starts later, never sooner.
                 held.expires_at = started + self._options.lease
 
-    def _act(self, news: News, sent: Sequence[HeldJob], report: WorkerReport) -> None:
+    def _act(self, news: News, sent: Sequence[HeldJob]) -> None:
         for held in sent:
             # Once its settlement is on its way, the answer to that says whether the lease was still good.
             if held.job.id in news.lost and not held.is_sent and held.stop("lease_lost"):
                 logger.warning("lease lost", extra={"job_id": held.job.id})
         for held in self._held.with_ids(news.cancelled):
             held.stop("cancel")
+
+    def _rebuild(self, report: WorkerReport, *, deaf: bool, started: float) -> None:
+        """
+        Have jobs fetched over a new connection where the old one brings nothing, as the server says, or may be dead:
+        a pull that was sent before heartbeats failed would else wait for its whole time, and what it was given with it.
+        """
+        failed_at, self._failed_at = self._failed_at, None
+        outlived = failed_at is not None and started - (report.last_pull or 0.0) <= failed_at
         now = self._runtime.monotonic()
-        if self._hearing.must_rebuild(deaf=news.deaf, free=report.free or 0, now=now):
-            logger.warning("the server finds this worker deaf; fetching over a new connection")
+        if self._hearing.must_rebuild(deaf=deaf or outlived, free=report.free or 0, now=now):
+            why = "the server finds this worker deaf" if deaf else "the connection was lost"
+            logger.warning("%s; fetching over a new connection", why)
             self._on_deaf()
 
     def _pause(self, seconds: float) -> None:

@@ -37,7 +37,10 @@ _RECOUNT_EVERY_MS: Final = 60_000
 _PRUNED: Final = (JobState.COMPLETED, JobState.DLQ, JobState.CANCELLED)
 # A wall clock that moved further than this was set by someone (or the machine slept); less is ordinary slewing.
 _JUMP_MS: Final = 1_000
-# A loop that comes this late was stopped (SIGSTOP, a swapped-out machine): live workers were stopped with it, or could not be heard.
+# A loop that wakes up this late was stopped (SIGSTOP, a swapped-out machine): live workers were stopped with it, or could not be heard.
+# No less, since each time also gives the leases of dead workers their length again, and a loaded machine has hiccups.
+_OVERSLEPT_MS: Final = 1_000
+# The same while it was at work, where a slow disk or many jobs that are due also cost time.
 _GAP_MS: Final = 5_000
 
 
@@ -50,6 +53,7 @@ class Maintenance:
         self._wake = asyncio.Event()
         self._wake_at: int | None = None
         self._last_run: int | None = None
+        self._planned = 0  # when the loop last meant to wake up
         self._shift = 0  # how far the leases have yet to follow a clock that was set
         self._next: dict[str, int] = {}
         self._blocked_cursor: str | None = None
@@ -57,7 +61,8 @@ class Maintenance:
 
     async def start(self) -> None:
         """After downtime: every lease gets one lease length of grace (JW-TIME-3)."""
-        graced = await self._core.store.grace(self._core.clock.now())
+        self._last_run = self._core.clock.now()  # so that a stop from here on is noticed
+        graced = await self._core.store.grace(self._last_run)
         if graced:
             _log.info("leases.graced", count=graced)
 
@@ -93,7 +98,7 @@ class Maintenance:
         now = self._core.clock.now()
         planned = await self._guarded("plan", self._plan) or now + self._tick_ms
         self._wake.clear()
-        self._wake_at = planned
+        self._wake_at = self._planned = planned
         try:
             async with asyncio.timeout(max(planned - now, 0) / 1000):
                 await self._wake.wait()
@@ -112,20 +117,25 @@ class Maintenance:
     async def _watch_clock(self) -> int:
         """Move the leases along with a clock that was set, and give them grace after a gap; 1 when time may go on."""
         clock, store = self._core.clock, self._core.store
+        if self._last_run is not None and self._was_stopped(self._last_run):
+            _log.warning("loop.stopped", for_ms=clock.now() - self._last_run)
+            await store.grace(clock.now())
         drift = clock.drift()
-        if abs(drift) > _JUMP_MS:
+        if abs(drift) > _JUMP_MS:  # as well as a stop: a machine that slept may find its clock set
             _log.warning("clock.jumped", by_ms=drift)
             clock.resync()
             self._shift += drift
             self._last_run = None
             self._next.clear()
-        elif self._last_run is not None and clock.now() - self._last_run > self._tick_ms + _GAP_MS:
-            _log.warning("loop.stopped", for_ms=clock.now() - self._last_run)
-            await store.grace(clock.now())
         if self._shift:
             await store.grace(clock.now(), shift=self._shift)
             self._shift = 0
         return 1
+
+    def _was_stopped(self, last_run: int) -> bool:
+        now = self._core.clock.now()
+        overslept = self._planned > last_run and now - self._planned > _OVERSLEPT_MS
+        return overslept or now - last_run > self._tick_ms + _GAP_MS
 
     async def _every(self, name: str, period: int, step: Callable[[], Awaitable[int]]) -> None:
         now = self._core.clock.now()
@@ -147,6 +157,8 @@ class Maintenance:
     async def _elapse(self) -> int:
         total = 0
         while True:
+            if self._last_run is not None and self._was_stopped(self._last_run):
+                return total  # in the midst of this: the rest has its grace to come
             # Noted each time: a loop that has much to do has not been stopped.
             now = self._last_run = self._core.clock.now()
             jobs = await self._core.store.due(now, _DUE_BATCH)

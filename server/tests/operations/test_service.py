@@ -35,7 +35,6 @@ WRITES: dict[str, tuple[str, dict[str, Any]]] = {
     "cancel": ("get", {"id": "019b0000-0000-7000-8000-00000000000a"}),
     "get": ("get", {"id": "019b0000-0000-7000-8000-00000000000a"}),
     "find": ("find", {}),
-    "ready": ("check", {}),
 }
 
 
@@ -54,6 +53,18 @@ async def test_a_store_that_fails_is_answered(
 
     assert result.code == code
     assert (result.retry_after_ms is not None) is (code == "STORAGE_FULL")
+
+
+@pytest.mark.parametrize("error", [StoreFull("disk"), StoreFailed("fsync")])
+async def test_a_server_that_cannot_write_is_not_ready(
+    store: Store, clock: ManualClock, error: Exception
+) -> None:
+    """503 whatever the reason (JW-HEALTH-3), and so not the 507 of a full disk."""
+    world = World(Failing(store, error, ["check"]), clock)
+
+    [result] = await world.operations.run("ready", [_request("ready", {})], world.caller)
+
+    assert result.code == "STORAGE_UNAVAILABLE"
 
 
 def _request(call: str, fields: dict[str, Any]) -> Any:

@@ -245,6 +245,27 @@ async def test_a_pull_that_is_cancelled_while_the_store_claims_gives_its_jobs_ba
     ] * 2
 
 
+async def test_a_pull_that_is_repeated_while_its_first_one_is_given_up_keeps_its_jobs(
+    store: Store, clock: ManualClock
+) -> None:
+    """JW-PULL-11: the connection was lost, and the client is back before the store has answered."""
+    barrier = ClaimsAtABarrier(store)
+    world = World(barrier, clock)
+    await world.push()
+    gone = asyncio.create_task(world.ok("pull", queue="q", request_id="r"))
+    await barrier.claimed.wait()
+    again = asyncio.create_task(world.ok("pull", queue="q", request_id="r"))
+    await a_while()
+
+    gone.cancel()
+    barrier.answer.set()
+
+    job = (await soon(again))["job"]
+    await a_while()
+    assert await world.state(job["id"]) == "active"
+    await world.ok("ack", id=job["id"], lease=job["lease"])
+
+
 async def test_jobs_that_come_back_from_a_cancelled_pull_go_to_one_that_waits(
     store: Store, clock: ManualClock
 ) -> None:

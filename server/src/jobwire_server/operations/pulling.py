@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from jobwire_server.engine import decide
 from jobwire_server.engine.leases import lease_of
-from jobwire_server.errors import JobwireError
+from jobwire_server.errors import JobwireError, StoreFailed
 from jobwire_server.events import Event
 from jobwire_server.model import ClaimRequest, Job
 from jobwire_server.operations.settling import Held, Settler, Wish
@@ -164,7 +165,11 @@ class Pulling:
 
     async def _give_back(self, jobs: Sequence[Job]) -> None:
         now = self._core.clock.now()
-        await self._settler.settle("release", [Wish(job.id, _release(job, now)) for job in jobs])
+        wishes = [Wish(job.id, _release(job, now)) for job in jobs]
+        with suppress(
+            StoreFailed
+        ):  # which ends the server; nobody waits for this, and the leases end by themselves
+            await self._settler.settle("release", wishes)
 
 
 def _release(claimed: Job, now: int) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LINGER_MS: Final = 2_000
 # Connections over the limit that are told so at a time; those beyond are cut off without a word.
 REFUSED_AT_ONCE: Final = 128
-# A connection whose requests are in flight is looked at this often.
+# A connection whose requests are in flight is looked at at least this often.
 RECHECK_MS: Final = 60_000
 CLIENT_NAME_LENGTH: Final = 200
 
@@ -229,8 +229,8 @@ class Connection(asyncio.Protocol):
 
     def _plan_look(self) -> None:
         deadlines = [due for due, _ in self._deadlines()]
-        if self._shared.limits.idle_timeout_ms:
-            deadlines.append(self._shared.deadlines.now + RECHECK_MS)
+        if idle_ms := self._shared.limits.idle_timeout_ms:
+            deadlines.append(self._shared.deadlines.now + min(RECHECK_MS, idle_ms))
         if deadlines:
             self._shared.deadlines.look_by(self, min(deadlines))
 
