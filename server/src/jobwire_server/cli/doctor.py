@@ -140,7 +140,7 @@ def _file(path: Path) -> Finding:
 def _owner(path: Path, health: Answer | None) -> Finding:
     """Who holds the lock beside the file. Asking takes the lock for an instant, shared, so nothing is disturbed."""
     lock = lock_beside(path)
-    if not lock.exists() or not _is_locked(lock):
+    if not lock.exists() or not is_locked(lock):
         return _ok("owner", "no process has the store open")
     if health is not None:
         return _ok("owner", "a running server has the store open")
@@ -152,11 +152,12 @@ def _owner(path: Path, health: Answer | None) -> Finding:
 
 
 def lock_beside(path: Path) -> Path:
-    """The file that the owner of a store holds a lock on."""
-    return path.with_name(path.name + ".lock")
+    """The file that the owner of a store holds a lock on; a link is another name of the same store."""
+    file = path.resolve()
+    return file.with_name(file.name + ".lock")
 
 
-def _is_locked(lock: Path) -> bool:
+def is_locked(lock: Path) -> bool:
     with lock.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import apsw
+import msgspec
 
 from jobwire_server.errors import StoreFailed
 
@@ -25,6 +26,9 @@ _HARMLESS: Final = (
     apsw.SQLError,
     apsw.TooBigError,
 )
+
+# What a row raises whose text is none any more. What is written was text when it came, so this is never its caller's fault.
+_UNREADABLE: Final = (UnicodeDecodeError, msgspec.DecodeError)
 
 
 class Health:
@@ -55,6 +59,8 @@ class Health:
         """What the caller gets for an error; one that says that the file cannot be trusted is the end of this store."""
         if isinstance(error, StoreFailed):
             return self.fail(error)
+        if isinstance(error, _UNREADABLE):
+            return self.fail(StoreFailed(f"the file is damaged: a job cannot be read ({error})"))
         if isinstance(error, apsw.Error | OSError) and not isinstance(error, _HARMLESS):
             return self.fail(StoreFailed(f"the store failed: {error}"))
         return error

@@ -1,48 +1,70 @@
-"""One owner a file: an flock on `<db>.lock`, with the owner's pid and host inside (guarantees C12)."""
+"""One owner a file: an flock on `<db>.lock`, with the owner's pid and host inside (guarantees C12), and a lock on the file itself."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import socket
-from typing import TYPE_CHECKING
+import struct
+from pathlib import Path
+from typing import Final
 
 from jobwire_server.errors import StoreInUse
 
-if TYPE_CHECKING:
-    from pathlib import Path
+# A `struct flock` for one byte far behind those that SQLite locks, which are at 1 GiB. OFD: nothing else of this process ends it.
+_FAR_BYTE: Final = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 1 << 60, 1, 0)
+_SET_LOCK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)  # Linux
 
 
 class Ownership:
     """
     Held from take() to release(). The kernel lets go of it when the process dies, however it dies.
 
-    The file stays when it is released: to remove it would let two processes lock two files of one name.
+    The lock file tells who the owner is, and stays when it is released: to remove it would let two processes lock two files of
+    one name. The lock on the database holds where that file cannot be found: under a hard link or a bind mount, or once deleted.
+
+    Warning: release() comes after SQLite has closed the database, since any close() ends the locks that SQLite has on it.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self.path = database.with_name(database.name + ".lock")
-        self._fd: int | None = None
+        self._file = Path(os.path.realpath(database))  # a link is another name of the same file
+        self.path = self._file.with_name(self._file.name + ".lock")
+        self._fds: list[int] = []
 
     def take(self) -> None:
         """Raises StoreInUse when another owner lives, also one in this process."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock_beside()
+            if _SET_LOCK is not None:
+                fcntl.fcntl(self._opened(self._file), _SET_LOCK, _FAR_BYTE)
+        except BlockingIOError:
+            self.release()
+            raise self._in_use("another process, by another name of the file") from None
+        except BaseException:
+            self.release()
+            raise
+
+    def _lock_beside(self) -> None:
+        fd = self._opened(self.path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.read(fd, 500).decode("utf-8", "replace").strip()
-            os.close(fd)
-            raise StoreInUse(
-                f"{self._database} is in use by {owner or 'another process'}; "
-                "stop that one, or give this one another file"
-            ) from None
+            raise self._in_use(owner or "another process") from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        self._fd = fd
+
+    def _opened(self, path: Path) -> int:
+        self._fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        return self._fds[-1]
+
+    def _in_use(self, owner: str) -> StoreInUse:
+        return StoreInUse(
+            f"{self._database} is in use by {owner}; stop that one, or give this one another file"
+        )
 
     def release(self) -> None:
         """Idempotent."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        while self._fds:
+            os.close(self._fds.pop())

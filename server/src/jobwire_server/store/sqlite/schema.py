@@ -25,6 +25,9 @@ APPLICATION_ID: Final = 0x4A6F6277  # "Jobw"
 # are open within 3 s), and every payload again when it is read.
 CHECKED_BYTES: Final = 64 * 1024 * 1024
 
+# Up to this size, about as much time again, rows and indexes are compared too, so that no job goes missing by a damaged id.
+COMPARED_BYTES: Final = 16 * 1024 * 1024
+
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations (
     version INTEGER PRIMARY KEY,
@@ -109,14 +112,18 @@ def _refuse_foreign(applied: dict[int, str], wanted: Sequence[Migration], path: 
             )
 
 
-def check_integrity(connection: apsw.Connection, path: str, file_bytes: int) -> None:
-    """Raises StoreUnusable for a damaged file, as far as a start may take time to look."""
+def check_integrity(connection: apsw.Connection, path: str, file_bytes: int | None) -> None:
+    """
+    Raises StoreUnusable for a damaged file, as far as a start may take time to look. `file_bytes` is None while a part of the
+    file is in the WAL.
+    """
     pages = connection.pragma("page_count")
     size = pages * connection.pragma("page_size")
-    if file_bytes < size:
+    if file_bytes is not None and file_bytes < size:
         raise _damaged(path, f"it is {size - file_bytes} bytes too short")
     if size <= CHECKED_BYTES:
-        complaint = connection.execute("PRAGMA quick_check(1)").get
+        check = "integrity_check" if size <= COMPARED_BYTES else "quick_check"
+        complaint = connection.execute(f"PRAGMA {check}(1)").get
         if complaint != "ok":
             raise _damaged(path, str(complaint))
     edges = connection.execute(
@@ -129,7 +136,7 @@ def check_integrity(connection: apsw.Connection, path: str, file_bytes: int) -> 
 
 def _touch(connection: apsw.Connection, index: str, sql: str) -> None:
     """Read the edge of an index; apsw.CorruptError when it is no tree."""
-    condition = sql.partition(" WHERE ")[2]
+    condition = sql.partition(" WHERE ")[2] or "true"
     edge = f'SELECT seq FROM jobs INDEXED BY "{index}" WHERE {condition} LIMIT 1'
     connection.execute(edge).fetchall()
 
@@ -140,8 +147,24 @@ def _damaged(path: str, how: str) -> StoreUnusable:
     )
 
 
+# Errors of the disk or of another process, which say nothing about what is in the file.
+_OUT_OF_REACH: Final = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.PermissionsError,
+    apsw.ReadOnlyError,
+)
+
+
 def damaged(path: str, error: Exception) -> StoreUnusable:
     """What a start says when SQLite cannot read the file."""
     if isinstance(error, apsw.NotADBError):
         return StoreUnusable(f"{path} is not a database; give Jobwire a file of its own")
+    if isinstance(error, _OUT_OF_REACH):
+        return StoreUnusable(
+            f"{path} cannot be used now ({error}); see to the disk, its space and this user's rights, and start again"
+        )
     return _damaged(path, str(error))

@@ -22,6 +22,7 @@ from jobwire_server.store.sqlite.reader import Reader
 from jobwire_server.store.sqlite.reading import Rows
 from jobwire_server.store.sqlite.session import Session
 from jobwire_server.store.sqlite.space import BALLAST_BYTES, Ballast
+from jobwire_server.store.sqlite.wal import check_wal
 from jobwire_server.store.sqlite.worker import Worker
 from jobwire_server.store.sqlite.writer import Writer
 from jobwire_server.wire.limits import DAG_DEPTH
@@ -132,16 +133,19 @@ class SqliteStore:
         return connection
 
     def _prepare(self, now: int) -> apsw.Connection:
+        # Without a sync for each commit a crash leaves what is damage here.
+        if self._synchronous in ("FULL", "EXTRA"):
+            check_wal(self._path, self._vfs)
         connection = self._connect()
         path = str(self._path)
         schema.claim_file(connection, path)
         # What a crash left in the WAL goes to the file first, so that the file's size can be judged.
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        is_whole = _move_wal(connection)
         applied = schema.migrate(connection, schema.migrations(), path, now)
         if applied:
             _log.info("migrated %s: %s", path, ", ".join(applied))
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        schema.check_integrity(connection, path, self._path.stat().st_size)
+            is_whole = _move_wal(connection)
+        schema.check_integrity(connection, path, self._path.stat().st_size if is_whole else None)
         return connection
 
     def _load_board(self, connection: apsw.Connection) -> None:
@@ -181,6 +185,7 @@ class SqliteStore:
             connection = self._connections.pop()
             try:
                 if not self._connections and not self._health.failed:
+                    connection.set_busy_timeout(0)  # a reader, such as a backup, is not waited for
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 connection.close(True)
             except apsw.Error as error:  # everything that was answered is in the WAL
@@ -271,6 +276,12 @@ class SqliteStore:
 
     def _read(self, verb: str, *arguments: Any, weight: int = 1) -> asyncio.Future[Any]:
         return _opened(self._reader).submit(verb, arguments, weight)
+
+
+def _move_wal(connection: apsw.Connection) -> bool:
+    """Move the WAL to the file. False when a reader of an older state, such as a backup, keeps a part of it there; no reader is waited for."""
+    in_wal, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return in_wal == moved
 
 
 def _opened(worker: Worker | None) -> Worker:

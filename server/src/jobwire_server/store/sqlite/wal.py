@@ -1,0 +1,87 @@
+"""
+Whether the WAL has lost commits that had reached the disk.
+
+SQLite reads a WAL up to the first frame whose checksum is wrong, and drops the rest without a word. After a crash the rest is at most
+the one commit that was under way, because each one is synced before the next begins. More than one whole commit behind that place
+means that the file has been damaged since, and that answered work would be gone (guarantees C10).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from jobwire_server.errors import StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# sqlite.org/fileformat2.html#walformat
+_HEAD: Final = struct.Struct(">8I")  # magic, version, page size, checkpoints, salt, salt, checksum
+_FRAME: Final = struct.Struct(">6I")  # page, pages of the file if it ends a commit, salt, salt, …
+_MAGICS: Final = {0x377F0682: "<", 0x377F0683: ">"}  # and the byte order of the checksum's words
+_PAGE_BYTES: Final = 4_096  # of every file that Jobwire has made
+_NOOP: Final = getattr(apsw, "SQLITE_CHECKPOINT_NOOP", apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
+def check_wal(path: Path, vfs: str | None) -> None:
+    """Raises StoreUnusable for a damaged WAL. Before any other connection: it opens the file as no open SQLite file may be."""
+    path = path.resolve()  # where SQLite looks for the WAL
+    commits = list(_commits(path.with_name(path.name + "-wal")))
+    if not commits:
+        return
+    in_use = _frames_in_use(path, vfs)
+    dropped = sum(frame > in_use for frame in commits)
+    if dropped > 1:
+        raise StoreUnusable(
+            f"{path}-wal is damaged, and {dropped} commits behind the damage would be lost; restore a backup, "
+            "or delete that file to go on with what came before it"
+        )
+
+
+def _commits(wal: Path) -> Iterator[int]:
+    """The numbers of the frames that end a commit of this life of the WAL, whether or not they can be reached."""
+    if not wal.exists() or wal.stat().st_size <= _HEAD.size:
+        return
+    with wal.open("rb", buffering=0) as file:
+        salts = _salts(os.pread(file.fileno(), _HEAD.size + _FRAME.size, 0))
+        for place in range(_HEAD.size, wal.stat().st_size, _FRAME.size + _PAGE_BYTES):
+            head = os.pread(file.fileno(), _FRAME.size, place)
+            if len(head) == _FRAME.size:
+                _, pages, *rest = _FRAME.unpack(head)
+                if pages and rest[:2] == salts:
+                    yield 1 + place // (_FRAME.size + _PAGE_BYTES)
+
+
+def _salts(text: bytes) -> list[int] | None:
+    """What marks the frames of this life: the header says so, or if that is damaged the first frame; None for a WAL not begun."""
+    magic, *rest, one, two = _HEAD.unpack_from(text)
+    if not any(text[: _HEAD.size]) or len(text) < _HEAD.size + _FRAME.size:
+        return None
+    if magic in _MAGICS and _checksum(text[:24], _MAGICS[magic]) == (one, two):
+        return rest[3:5]
+    return list(_FRAME.unpack_from(text, _HEAD.size)[2:4])
+
+
+def _checksum(text: bytes, order: str) -> tuple[int, int]:
+    one = two = 0
+    words = struct.unpack(f"{order}{len(text) // 4}I", text)
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
+
+
+def _frames_in_use(path: Path, vfs: str | None) -> int:
+    """How many frames SQLite reads. Leaves the files as they are."""
+    connection = apsw.Connection(str(path), vfs=vfs)
+    try:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("PRAGMA schema_version").fetchall()
+        return connection.wal_checkpoint(mode=_NOOP)[0]
+    finally:
+        connection.close(True)
