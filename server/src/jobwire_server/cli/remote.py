@@ -149,7 +149,8 @@ def _checked_url(url: str) -> SplitResult:
         parts = urlsplit(url.rstrip("/"))
         well_formed = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise usage(f"'{url}' is not a URL", f"give one such as {DEFAULT_URL}") from None
+        shown = url.rpartition("@")[2].partition("?")[0]  # never a password, nor a token of a query
+        raise usage(f"'{shown}' is not a URL", f"give one such as {DEFAULT_URL}") from None
     if parts.scheme not in ("http", "https") or not well_formed or parts.query or parts.username:
         raise usage(
             f"'{parts.scheme}://{parts.hostname}' is not the URL of an HTTP door",

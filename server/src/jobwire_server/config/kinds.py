@@ -63,8 +63,9 @@ def _network(network: str) -> str:
     try:
         return str(ipaddress.ip_network(network, strict=False))
     except ValueError:
+        shown = network.rpartition("@")[2]  # a URL may have got here, with its password
         raise ValueError(
-            f"'{network}' is no network; give addresses such as 10.0.0.0/8 or ::1"
+            f"'{shown}' is no network; give addresses such as 10.0.0.0/8 or ::1"
         ) from None
 
 

@@ -189,9 +189,7 @@ class Operations:
             raise JobwireError("SHUTTING_DOWN", "The server is shutting down", retry_after_ms=1_000)
         try:
             await self._core.store.check()
-        except (
-            StoreFull
-        ) as error:  # not this request's fault, and 503 for whoever asks (JW-HEALTH-3)
+        except StoreFull as error:  # 503 and not the 507 of a push (JW-HEALTH-3)
             raise JobwireError("STORAGE_UNAVAILABLE", str(error)) from error
         return answers.Status(status="ready")
 

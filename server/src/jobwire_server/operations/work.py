@@ -153,7 +153,8 @@ class Work:
         )
 
     async def _beaten(self, items: Sequence[Any]) -> list[Settled | JobwireError]:
-        now = self._core.clock.now()
+        # The time of each decision: an older one would take back the grace that followed a stop.
+        now = self._core.clock.now
         return await self._settle(
             "heartbeat", items, lambda i: partial(_heartbeat, i.lease, i.lease_ms, now)
         )
@@ -200,8 +201,10 @@ def _release(lease: str | None, delay: int, now: int, job: Job) -> decide.Decisi
     return decide.release(job, lease, delay, now)
 
 
-def _heartbeat(lease: str | None, lease_ms: int | None, now: int, job: Job) -> decide.Decision:
-    return decide.heartbeat(job, lease, lease_ms, now)
+def _heartbeat(
+    lease: str | None, lease_ms: int | None, now: Callable[[], int], job: Job
+) -> decide.Decision:
+    return decide.heartbeat(job, lease, lease_ms, now())
 
 
 def _progress(
