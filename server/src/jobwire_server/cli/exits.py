@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 MEANINGS: Final[dict[Exit, str]] = {
     Exit.OK: "It worked. A pull that found nothing is this too.",
-    Exit.ERROR: "The server answered with an error, whose code is printed, or `serve` or `doctor` failed.",
+    Exit.ERROR: "The server answered with an error, whose code is printed, or `serve`, `doctor` or `backup` failed.",
     Exit.USAGE: "The command line or the configuration is wrong; nothing was done.",
     Exit.STORE_IN_USE: "`serve`: another process owns the store's file.",
     Exit.NOT_FOUND: "There is no such job.",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jobwire_server import __version__
-from jobwire_server.cli import config_commands, dlq, doctor, jobs, queues, serve, status
+from jobwire_server.cli import backup, config_commands, dlq, doctor, jobs, queues, serve, status
 from jobwire_server.cli.output import say
 
 root = typer.Typer(
@@ -41,6 +41,7 @@ for command, panel in (
     (serve.serve, _SERVER),
     (status.status, _SERVER),
     (doctor.doctor, _SERVER),
+    (backup.backup, _SERVER),
     (status.version, _SERVER),
     (jobs.push, _JOBS),
     (jobs.pull, _JOBS),
