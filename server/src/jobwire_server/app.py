@@ -126,8 +126,8 @@ async def running(
         await server.maintenance.start()
         housekeeping = asyncio.create_task(_keep_house(server, on_failed), name="housekeeping")
         try:
-            await server.http.start()
             await server.tcp.start()
+            await server.http.start()  # last: who is told that the server is ready may use either door
             yield server
         finally:
             await server.tcp.close()

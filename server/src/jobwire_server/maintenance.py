@@ -118,19 +118,21 @@ class Maintenance:
         """Move the leases along with a clock that was set, and give them grace after a gap; 1 when time may go on."""
         clock, store = self._core.clock, self._core.store
         if self._last_run is not None and self._was_stopped(self._last_run):
-            _log.warning("loop.stopped", for_ms=clock.now() - self._last_run)
-            await store.grace(clock.now())
+            now = clock.now()
+            _log.warning("loop.stopped", for_ms=now - self._last_run)
+            await store.grace(now)
+            self._last_run = now
         drift = clock.drift()
         if abs(drift) > _JUMP_MS:  # as well as a stop: a machine that slept may find its clock set
             _log.warning("clock.jumped", by_ms=drift)
             clock.resync()
             self._shift += drift
-            self._last_run = None
+            self._last_run = clock.now()
             self._next.clear()
         if self._shift:
             await store.grace(clock.now(), shift=self._shift)
             self._shift = 0
-        return 1
+        return int(self._last_run is None or not self._was_stopped(self._last_run))
 
     def _was_stopped(self, last_run: int) -> bool:
         now = self._core.clock.now()

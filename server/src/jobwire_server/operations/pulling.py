@@ -166,9 +166,8 @@ class Pulling:
     async def _give_back(self, jobs: Sequence[Job]) -> None:
         now = self._core.clock.now()
         wishes = [Wish(job.id, _release(job, now)) for job in jobs]
-        with suppress(
-            StoreFailed
-        ):  # which ends the server; nobody waits for this, and the leases end by themselves
+        # A failed store ends the server. Nobody waits for this, and the leases end by themselves.
+        with suppress(StoreFailed):
             await self._settler.settle("release", wishes)
 
 
