@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,13 +14,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
+
+# Processes under test keep their compiled modules, as any installation does; without them a start takes twice as long.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Below the range that outgoing connections are given ports from, so that none takes the port of a server that restarts.
+QUIET_PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on."""
+    for _ in range(100):
+        port = SystemRandom().choice(QUIET_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -31,11 +43,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError(f"not in {seconds} s: {what}")
-
-
-def installed() -> dict[str, str]:
-    """The environment, with compiled modules kept as in any installation: without them a start takes twice as long."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Server:
@@ -67,7 +74,7 @@ class Server:
         command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True, env=installed()
+                command, stdout=log, stderr=log, start_new_session=True
             )
         return self._process
 

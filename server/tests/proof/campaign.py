@@ -1,80 +1,70 @@
 """Run the kill loop for some minutes and write what came of it: `python -m tests.proof.campaign MINUTES SEED RESULTS`.
 
-Each round is a new server file under a seed of its own. The ledgers of a round that broke a rule are kept.
+Each round is a new server file under a seed of its own. The ledgers of a round that broke a rule are kept. Before the first round, while the
+machine is quiet, it measures how long a start takes on large files.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from tests.proof.kill_loop import Report, run
-from tests.proof.report import machine, versions
+from tests.proof import recovery
+from tests.proof.kill_loop import Report, figure_of, run
+from tests.proof.report import Figure, Number, publish, save
 
-KILLS_A_ROUND = 25
-SUMMED = ("attempted", "acknowledged", "recovered", "lost", "phantom", "resurrected")
-DUPLICATES = ("duplicates", "duplicates_bound", "unexplained", "stale_refused")
+KILLS_A_ROUND = 20
+STARTS = 10
 
 
 def main(minutes: str, seed: str, results: str) -> int:
-    reports: list[Report] = []
     ends = time.monotonic() + 60 * float(minutes)
-    while time.monotonic() < ends:
+    starts = publish(measured(int(seed)))
+    reports: list[Report] = []
+    while not reports or time.monotonic() < ends:
         reports.append(one_round(int(seed) + len(reports)))
-        print(reports[-1].line, flush=True)
-    path = Path(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result_of(reports, int(seed)), indent=2) + "\n")
-    print(f"wrote {path}")
-    return 1 if any(is_bad(report) for report in reports) else 0
+        print(reports[-1].figure().line, flush=True)
+    figure = publish(figure_of(reports))
+    own = {"rounds": len(reports), "violations": sum(len(each.violations) for each in reports)}
+    write_results(figure, Path(results), {**own, **starts.numbers})
+    return 1 if figure.bad or starts.bad else 0
+
+
+def measured(seed: int) -> Figure:
+    """Figure T1-recovery, with the large file."""
+    began = time.monotonic()
+    took = {}
+    for jobs in recovery.BARS_MS:
+        with tempfile.TemporaryDirectory(prefix="proof-recovery-") as folder:
+            took[jobs] = recovery.measure(Path(folder), jobs, STARTS)
+    return recovery.figure_of(took, seed, time.monotonic() - began)
 
 
 def one_round(seed: int) -> Report:
+    """Only its numbers are kept, so that a campaign of hours stays small."""
     folder = Path(tempfile.mkdtemp(prefix=f"proof-{seed}-"))
     report = run(folder, seed=seed, kills=KILLS_A_ROUND)
-    if is_bad(report):
+    if report.bad:
         print(f"kept {folder}", *report.violations, sep="\n")
     else:
         shutil.rmtree(folder)
-    return report
+    return replace(report, calls=[])
 
 
-def is_bad(report: Report) -> bool:
-    return bool(report.violations or report.summary.unexplained)
-
-
-def result_of(reports: list[Report], seed: int) -> dict[str, Any]:
-    sums = [asdict(report.summary) for report in reports]
-    totals = {name: sum(each[name] for each in sums) for name in (*SUMMED, *DUPLICATES)}
-    kills = sum(report.kills for report in reports)
-    recovery = [took for report in reports for took in report.recovery_ms]
-    return {
-        "test": "T1 kill -9 loop",
-        "date": datetime.now(UTC).date().isoformat(),
-        "seed": seed,
-        "rounds": len(reports),
-        "kills": kills,
-        **totals,
-        "violations": sum(len(report.violations) for report in reports),
-        "at_most_lost_per_job_95": 3 / max(1, totals["acknowledged"]),
-        "at_most_lost_per_kill_95": 3 / kills,
-        "recovery_ms": {
-            "p50": round(statistics.median(recovery)),
-            "max": round(max(recovery)),
-        },
-        "fsync_p50_ms": round(statistics.median(r.fsync_p50_ms for r in reports), 3),
-        "seconds": round(sum(report.seconds for report in reports)),
-        "versions": versions(),
-        "machine": machine(),
-    }
+def write_results(figure: Figure, path: Path, own: Mapping[str, Number] | None = None) -> None:
+    """The record of the figure, as `publish` keeps it, with numbers of its own beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        record = json.loads(save(figure, Path(folder)).read_text())
+    text = json.dumps(record | dict(own or {}), indent=2, ensure_ascii=False)
+    path.write_text(text + "\n")
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from json import dumps, loads
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ FINAL_FILE = "final.json"
 JUDGED = ("id", "queue", "state", "reason", "data", "result", "attempt", "max_attempts", "delivery")
 UNFINISHED = frozenset({"waiting", "delayed", "blocked", "active"})
 
+PRUNED = "soak-"  # queues so named forget completed jobs soon
 SLACK_US = 2_000  # the server counts in whole milliseconds
 
 Job = dict[str, Any]
@@ -69,7 +72,9 @@ class Life:
     id: str
     pushes: list[Call] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)  # one a delivery, by delivery
-    calls: list[Call] = field(default_factory=list)  # ack, fail, release, heartbeat, drop
+    calls: list[Call] = field(
+        default_factory=list
+    )  # ack, fail, release, heartbeat, drop, cancel, retry
 
     def of(self, *ops: str) -> list[Call]:
         return [call for call in self.calls if call.op in ops]
@@ -91,7 +96,23 @@ class Life:
     @property
     def may_be_removed(self) -> bool:
         acked = any(call.may_have_happened for call in self.of("ack"))
-        return acked and bool(self.options.get("remove_on_complete"))
+        is_pruned = str(self.options.get("queue")).startswith(PRUNED)
+        return acked and (is_pruned or bool(self.options.get("remove_on_complete")))
+
+    def may_restart(self, since: float, until: float = inf) -> bool:
+        """Whether a retry may have had its effect between these instants, in µs."""
+        return any(
+            call.may_have_happened and call.t0 <= until and call.latest >= since
+            for call in self.of("retry")
+        )
+
+    def may_be_cancelled(self, until: float = inf) -> bool:
+        return any(call.may_have_happened and call.t0 <= until for call in self.of("cancel"))
+
+    @property
+    def is_fully_known(self) -> bool:
+        """Whether no lease was given in an answer that nobody read; a gap in the deliveries tells."""
+        return [grant.delivery for grant in self.grants] == list(range(1, len(self.grants) + 1))
 
     def lease_end(self, grant: Grant) -> int:
         """The instant, in µs, before which the lease cannot have run out."""
@@ -110,6 +131,25 @@ class Life:
             if (other.op, other.lease) == (call.op, call.lease) and other.may_have_happened
         ]
         return min([call.t0, *same])
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A queue was certainly paused from the answer to `call` until `end`, in µs."""
+
+    call: Call
+    end: float
+
+    @property
+    def queue(self) -> str:
+        return str(self.call.request["queue"])
+
+    def stops(self, what: str) -> bool:
+        """Whether it holds for `pull` or `push`."""
+        return self.call.request["mode"] in (what, "both")
+
+    def covers(self, t0: int, t1: int) -> bool:
+        return self.call.returned < t0 and t1 < self.end
 
 
 class Facts:
@@ -156,6 +196,17 @@ class Facts:
             if known is None or grant.t1 < known.t1:
                 first[grant.id, grant.delivery] = grant
         return sorted(first.values(), key=lambda grant: (grant.id, grant.delivery))
+
+    @cached_property
+    def pauses(self) -> list[Pause]:
+        """One client pauses and resumes, one call after another."""
+        calls = [c for c in self.calls if c.op in ("queue_pause", "queue_resume")]
+        pairs = pairwise([*calls, None]) if calls else ()
+        return [
+            Pause(call, inf if after is None else after.t0)
+            for call, after in pairs
+            if call is not None and call.op == "queue_pause" and call.out == "ok"
+        ]
 
     @cached_property
     def by_queue(self) -> dict[str, list[Life]]:

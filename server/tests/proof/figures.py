@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from math import inf
 
@@ -30,6 +30,10 @@ class Summary:
     duplicates_bound: int  # leases dropped on purpose or open at a kill
     unexplained: int  # duplicates of a lease that was neither
     stale_refused: int  # calls
+    cancelled: int
+    replaced: int
+    restarted: int  # by a retry that was acknowledged
+    children: int  # that ran after their parents
 
 
 def summarise(calls: Iterable[Call], final: Final) -> Summary:
@@ -49,7 +53,23 @@ def summarise(calls: Iterable[Call], final: Final) -> Summary:
         duplicates_bound=sum(1 for _ in _at_risk(facts)),
         unexplained=sum(not _is_explained(facts, *pair) for pair in again),
         stale_refused=sum(_is_lease_lost(call) for call in facts.calls),
+        cancelled=sum(job["reason"] == "cancelled" for job in final.jobs),
+        replaced=sum(job["reason"] == "replaced" for job in final.jobs),
+        restarted=sum(_is_restarted(life) for life in facts.lives.values()),
+        children=sum(
+            bool(life.grants and life.options.get("depends_on")) for life in facts.lives.values()
+        ),
     )
+
+
+def totals(summaries: Iterable[Summary]) -> dict[str, int]:
+    """Each member summed over several runs."""
+    rows = [asdict(summary) for summary in summaries]
+    return {member.name: sum(row[member.name] for row in rows) for member in fields(Summary)}
+
+
+def _is_restarted(life: Life) -> bool:
+    return any(call.out == "ok" for call in life.of("retry"))
 
 
 def _duplicates(life: Life) -> Iterator[tuple[Grant, Grant]]:

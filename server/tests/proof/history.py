@@ -5,7 +5,7 @@
 
 Instants are microseconds of CLOCK_MONOTONIC, which all processes of a machine share. A call without a second line is `info`: the
 process or the connection ended first, so that it may or may not have had its effect. A line is one write to a file opened with
-O_APPEND, so that whoever kills the writer finds whole lines.
+O_APPEND, so that whoever kills the writer finds whole lines. A line about a batch becomes one call for each of its jobs.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from tests.proof.batches import parts_of
+
 Out = Literal["ok", "fail", "info"]
+Delivery = int | list[int] | None
 
 
 def now_us() -> int:
@@ -42,12 +46,18 @@ class Call:
     request: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    batch: str | None = None  # what the calls share that happen all or not at all
 
     @property
     def returned(self) -> int:
         """The latest instant of the effect of a call that was answered, in µs."""
         assert self.t1 is not None, f"{self.key} was never answered"
         return self.t1
+
+    @property
+    def latest(self) -> float:
+        """As `returned`; without bound for a call that was not answered, which a server may still carry out."""
+        return inf if self.t1 is None else self.t1
 
     @property
     def may_have_happened(self) -> bool:
@@ -63,8 +73,8 @@ class Ledger:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(folder / f"{worker}.jsonl", flags, 0o600)
 
-    def invoke(self, op: str, request: dict[str, Any], *, delivery: int | None = None) -> str:
-        """Note a call that is about to be made; answers the key to end it with."""
+    def invoke(self, op: str, request: dict[str, Any], *, delivery: Delivery = None) -> str:
+        """Note a call that is about to be made; answers the key to end it with. A batch has a delivery for each item."""
         self._calls += 1
         key = f"{self.worker}-{self._calls}"
         subject = {"id": request.get("id"), "lease": request.get("lease"), "delivery": delivery}
@@ -125,23 +135,28 @@ def pair(lines: Iterable[tuple[str, dict[str, Any]]]) -> list[Call]:
         if line["call"] in side or (side is ended and line["call"] not in begun):
             raise ValueError(f"{place}: call {line['call']} does not pair")
         side[line["call"]] = (place, line)
-    return [_call(key, begun[key], ended.get(key)) for key in begun]
+    return [_call(*part) for key in begun for part in _parts(key, begun[key], ended.get(key))]
 
 
-def _call(
-    key: str, begun: tuple[str, dict[str, Any]], ended: tuple[str, dict[str, Any]] | None
-) -> Call:
+Placed = tuple[str, dict[str, Any]]
+
+
+def _parts(
+    key: str, begun: Placed, ended: Placed | None
+) -> Iterator[tuple[str, Placed, Placed | None]]:
+    for part, start, end in parts_of(key, begun[1], ended[1] if ended else None):
+        yield part, (begun[0], start), (ended[0], end) if ended and end else None
+
+
+def _call(key: str, begun: Placed, ended: Placed | None) -> Call:
     place, start = begun
     facts = {name: start[name] for name in ("op", "worker", "id", "lease", "delivery", "t0")}
+    begin = Call(
+        key=key, **facts, request=start["request"], lines=(place,), batch=start.get("batch")
+    )
     if ended is None:
-        return Call(key=key, **facts, request=start["request"], lines=(place,))
+        return begin
     end_place, end = ended
-    return Call(
-        key=key,
-        **facts,
-        request=start["request"],
-        t1=end["t1"],
-        out=end["out"],
-        answer=end["answer"],
-        lines=(place, end_place),
+    return replace(
+        begin, t1=end["t1"], out=end["out"], answer=end["answer"], lines=(place, end_place)
     )

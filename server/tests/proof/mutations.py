@@ -200,7 +200,7 @@ def swappable(run: Run) -> Iterator[tuple[Grant, Grant]]:
     firsts = [
         (life.grants[0], life.acknowledged[0])
         for life in run.lives
-        if life.acknowledged and life.grants and is_single_first(life.grants[0])
+        if life.acknowledged and life.grants and is_single_first(life.grants[0]) and is_plain(life)
     ]
     for one, pushed in firsts:
         for other, later in firsts:
@@ -212,6 +212,12 @@ def swappable(run: Run) -> Iterator[tuple[Grant, Grant]]:
 
 def is_single_first(grant: Grant) -> bool:
     return grant.delivery == 1 and len(grant.pull.answer["jobs"]) == 1
+
+
+def is_plain(life: Life) -> bool:
+    """In line from its push on, behind those that came before it."""
+    names = ("lifo", "delay_ms", "run_at", "depends_on")
+    return not any(life.options.get(name) for name in names) and not life.of("retry")
 
 
 @caught_by("R9")
@@ -230,7 +236,7 @@ def in_strict_order(lives: dict[str, Life], jobs: list[Job]) -> bool:
     if len(jobs) != 2 or any(job["delivery"] != 1 for job in jobs):
         return False
     first, last = (lives[job["id"]] for job in jobs)
-    equal = jobs[0]["priority"] == jobs[1]["priority"]
+    equal = jobs[0]["priority"] == jobs[1]["priority"] and is_plain(first) and is_plain(last)
     known = bool(first.acknowledged and last.acknowledged)
     return equal and known and first.acknowledged[0].returned < last.pushes[0].t0
 
@@ -255,25 +261,9 @@ def break_the_backoff(run: Run) -> Spoiled:
         for life in run.lives
         for fail in life.of("fail")
         for grant in life.grants
-        if fail.out == "ok" and grant.delivery == (fail.delivery or 0) + 1
+        if fail.out == "ok" and grant.delivery == (fail.delivery or 0) + 1 and is_plain(life)
     )
     return run.with_calls(regrant(early, fail.returned + 1), without=(early.pull,))
-
-
-@caught_by("R11")
-def share_a_unique_key(run: Run) -> Spoiled:
-    """Two jobs that waited at the same time get one key."""
-    one, other = run.pick(
-        (a, b)
-        for a in run.lives
-        for b in run.lives
-        if a.acknowledged and b.acknowledged and a is not b
-        if a.options["queue"] == b.options["queue"] and a.grants and b.grants
-        if a.acknowledged[0].returned < b.acknowledged[0].returned < a.grants[0].t0
-    )
-    pushes = (*one.pushes, *other.pushes)
-    keyed = [replace(p, request={**p.request, "unique_key": "shared"}) for p in pushes]
-    return run.with_calls(*keyed, without=pushes)
 
 
 @caught_by("R15")

@@ -1,4 +1,4 @@
-"""The rules of order, backoff and unique keys: what must not come before something else."""
+"""The rules of order, delay and backoff: what must not come before something else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf
 
-from tests.proof.facts import SLACK_US, Facts, Final, Found, Grant, Job, Life
+from tests.proof.facts import SLACK_US, Facts, Final, Found, Grant, Life
 from tests.proof.history import Call
 
 
@@ -16,7 +15,7 @@ from tests.proof.history import Call
 class Place:
     """A job on its first delivery, for the order of its queue."""
 
-    priority: int
+    level: tuple[int, bool]  # priority, and whether it goes before its equals (lifo)
     pushed: Call  # the first push that was answered
     offered: int  # no push of it began earlier
     grant: Grant
@@ -30,19 +29,30 @@ def r9_order(facts: Facts, _: Final) -> Found:
 
 
 def _place(life: Life) -> Place | None:
-    if not life.grants or life.grants[0].delivery != 1:
+    """Where it stood in line; None for a job that came into line at an instant that nobody knows."""
+    if not life.grants or life.grants[0].delivery != 1 or _came_later(life):
         return None
     pushed = min(life.acknowledged, key=lambda call: call.returned)
     offered = min(call.t0 for call in life.pushes)
-    return Place(life.options.get("priority", 0), pushed, offered, life.grants[0])
+    level = (life.options.get("priority", 0), life.options.get("lifo", False))
+    return Place(level, pushed, offered, life.grants[0])
+
+
+def _came_later(life: Life) -> bool:
+    """Delayed, blocked, or cancelled and started over."""
+    names = ("delay_ms", "run_at", "depends_on")
+    return any(life.options.get(name) for name in names) or life.may_restart(0)
 
 
 def _order_between_pulls(places: list[Place]) -> Found:
-    levels: dict[int, list[Place]] = defaultdict(list)
+    levels: dict[tuple[int, bool], list[Place]] = defaultdict(list)
     for place in places:
-        levels[place.priority].append(place)
+        levels[place.level].append(place)
     for level, equals in levels.items():
-        yield from _overtaken(equals, equals, lambda place: place.offered)
+        if level[1]:
+            yield from _taken_too_late(equals)
+        else:
+            yield from _overtaken(equals, equals, lambda place: place.offered)
         for lower in (other for other in levels if other < level):
             yield from _overtaken(levels[level], levels[lower], lambda place: place.grant.t0)
 
@@ -67,15 +77,25 @@ def _overtaken(first: list[Place], later: list[Place], since: Callable[[Place], 
             )
 
 
+def _taken_too_late(equals: list[Place]) -> Found:
+    """Of lifo jobs, one that was given out although a newer one had been there before and went on waiting."""
+    for old in equals:
+        for new in equals:
+            is_newer = old.pushed.returned + SLACK_US < new.offered
+            if is_newer and new.pushed.returned < old.grant.t0 and old.grant.t1 < new.grant.t0:
+                proof = [old.pushed, new.pushed, old.grant.pull, new.grant.pull]
+                yield f"lifo job {old.grant.id} was given out before {new.grant.id}", proof
+
+
 def _order_within_pulls(places: list[Place]) -> Found:
     answers: dict[str, list[Place]] = defaultdict(list)
     for place in places:
         answers[place.grant.pull.key].append(place)
     for answer in answers.values():
         for one, next_one in pairwise(sorted(answer, key=lambda place: place.grant.place)):
-            late = next_one.pushed.returned < one.offered and one.priority == next_one.priority
-            higher = next_one.priority > one.priority and next_one.pushed.returned < one.grant.t0
-            if late or higher:
+            late = next_one.pushed.returned < one.offered and one.level == next_one.level
+            higher = next_one.level > one.level and next_one.pushed.returned < one.grant.t0
+            if (late and not one.level[1]) or higher:
                 yield (
                     f"job {one.grant.id} stands before {next_one.grant.id}",
                     [
@@ -95,14 +115,32 @@ def r10_attempts_and_backoff(facts: Facts, final: Final) -> Found:
         spent = [grant.pull for grant in life.grants if grant.attempt >= most]
         if spent:
             yield f"job {life.id} was given out with no attempt left", spent
+        yield from _before_its_time(life)
         yield from _too_early(life)
+
+
+def _before_its_time(life: Life) -> Found:
+    """A delayed job that was given out before its instant; one that was started over has no delay left."""
+    first = life.grants[:1]
+    if first and not life.may_restart(0, first[0].t1) and first[0].t1 + SLACK_US < _ready_us(life):
+        yield f"job {life.id} was given out before its time", [*life.pushes[:1], first[0].pull]
+
+
+def _ready_us(life: Life) -> int:
+    """The earliest instant at which it may be given out."""
+    offered = min((call.t0 for call in life.pushes if call.may_have_happened), default=0)
+    due: int = (life.options.get("data") or {}).get("due_us", 0)
+    delay: int = life.options.get("delay_ms", 0) * 1_000
+    return max(offered + delay, due)
 
 
 def _too_early(life: Life) -> Found:
     for call in (call for call in life.of("fail", "release") if call.out == "ok"):
         after = [grant for grant in life.grants if grant.delivery > (call.delivery or 0)]
         wait_us = _promised_ms(life, call) * 1_000
-        if after and after[0].t1 + SLACK_US < life.begin_of(call) + wait_us:
+        if not after or life.may_restart(call.t0, after[0].t1):
+            continue
+        if after[0].t1 + SLACK_US < life.begin_of(call) + wait_us:
             yield (
                 f"job {life.id} came back before its {wait_us // 1_000} ms were over",
                 [
@@ -126,40 +164,3 @@ def _promised_ms(life: Life, call: Call) -> int:
     kind = life.options.get("backoff", "exponential")
     base = life.options.get("backoff_delay_ms", 1_000)
     return BACKOFFS[kind](base, tried[0] + 1) if tried else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A stretch, in µs, in which a job certainly held its unique key."""
-
-    begin: float
-    end: float
-    push: Call
-
-
-def r11_one_live_job_a_key(facts: Facts, final: Final) -> Found:
-    keys: dict[tuple[str, str], list[Hold]] = defaultdict(list)
-    shown = final.by_id()
-    for lives in facts.by_queue.values():
-        for life in (life for life in lives if life.options.get("unique_key")):
-            key = (life.options["queue"], life.options["unique_key"])
-            keys[key].append(_hold(life, shown.get(life.id)))
-    for (queue, name), holds in keys.items():
-        spans = sorted((h for h in holds if h.begin < h.end), key=lambda h: h.begin)
-        for one, next_one in pairwise(spans):
-            if next_one.begin < one.end:
-                yield f"{name} of {queue} was held by two jobs", [one.push, next_one.push]
-
-
-def _hold(life: Life, job: Job | None) -> Hold:
-    """From the answer to its push to the first call that may have ended it."""
-    push = min(life.acknowledged, key=lambda call: call.returned)
-    ends: list[float] = [call.t0 for call in life.of("ack") if call.may_have_happened]
-    ends += [
-        call.t0
-        for call in life.of("fail")
-        if call.may_have_happened and not call.answer.get("will_retry")
-    ]
-    if job is not None and job["reason"] == "poison":
-        ends += [life.lease_end(grant) for grant in life.grants[-1:]] or [push.returned]
-    return Hold(push.returned, min(ends, default=inf), push)

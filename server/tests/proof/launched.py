@@ -1,0 +1,118 @@
+"""A server process with settings, an environment and maybe a fault of its own; and what can be seen of its process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.acceptance.processes import Server, until
+
+SERVER = Path(__file__).parents[2]
+
+
+class Launched(Server):
+    """`jobwire serve` with `settings` (TOML); `fault` names one of `faulty_server`, for the controls."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: str = "",
+        environment: Mapping[str, str] | None = None,
+        fault: str = "",
+    ) -> None:
+        super().__init__(folder)
+        self._settings = settings
+        self._environment = {**os.environ, **(environment or {})}
+        self._entry = ["tests.proof.faulty_server", fault] if fault else ["jobwire_server"]
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        config = self.folder / "proof.toml"
+        config.write_text(self._settings)
+        command = [sys.executable, "-m", *self._entry, "serve", "--config", str(config)]
+        command += ["--storage", self.storage]
+        command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=SERVER,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def sockets(self) -> int:
+        """Sockets that the process has open: listening, connected and its own pairs."""
+        return sum(_is_socket(entry) for entry in Path(f"/proc/{self.pid}/fd").iterdir())
+
+    def url(self, door: str) -> str:
+        return f"{door}://127.0.0.1:{self.port(door)}"
+
+    def port(self, door: str) -> int:
+        return self.tcp if door == "tcp" else self.http
+
+    def restart(self) -> tuple[float, float]:
+        """SIGTERM, then a new process on the same file and ports; when the old one had ended and the new one was ready."""
+        assert self.stop() == 0, self.log
+        ended = time.monotonic()
+        self.start()
+        return ended, time.monotonic()
+
+    def counts(self, queue: str) -> dict[str, int]:
+        counts: dict[str, int] = self.get(f"/queues/{queue}/stats")[1]["counts"]
+        return counts
+
+    def wait_until_done(self, queue: str, seconds: float) -> dict[str, int]:
+        """Until every job of the queue has ended; the counts then."""
+        unfinished = ("waiting", "delayed", "blocked", "active")
+
+        def is_done() -> dict[str, int] | None:
+            counts = self.counts(queue)
+            return None if any(counts[state] for state in unfinished) else counts
+
+        found: dict[str, int] = until(is_done, seconds, f"the jobs of {queue} have ended")
+        return found
+
+
+def _is_socket(entry: Path) -> bool:
+    try:
+        return str(entry.readlink()).startswith("socket:")
+    except FileNotFoundError:  # closed while this looked
+        return False
+
+
+@contextmanager
+def launched(
+    folder: Path,
+    *,
+    settings: str = "",
+    environment: Mapping[str, str] | None = None,
+    fault: str = "",
+) -> Iterator[Launched]:
+    """Ready at the beginning, gone at the end."""
+    folder.mkdir(exist_ok=True)
+    server = Launched(folder, settings=settings, environment=environment, fault=fault)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
