@@ -96,19 +96,19 @@ bench: $(DEV) ## measure a server on this machine
 
 .PHONY: campaign-crash
 campaign-crash: $(DEV) ## kill a loaded server at all moments for MINUTES=15
-	$(CAMPAIGN).campaign $(MINUTES) $(SEED) $(RESULTS)/crash.json
+	$(CAMPAIGN).crash.campaign $(MINUTES) $(SEED) $(RESULTS)/crash.json
 
 .PHONY: campaign-power
 campaign-power: $(DEV) ## cut the power at any write, fail any write, damage any page for MINUTES=15
-	$(CAMPAIGN).power_campaign $(MINUTES) $(SEED) $(RESULTS)/power.json
+	$(CAMPAIGN).power.campaign $(MINUTES) $(SEED) $(RESULTS)/power.json
 
 .PHONY: campaign-fuzz
 campaign-fuzz: $(DEV) ## send what nobody should send for MINUTES=15
-	$(CAMPAIGN).fuzz_campaign $(MINUTES) $(SEED) $(RESULTS)/fuzz.json
+	$(CAMPAIGN).fuzz.campaign $(MINUTES) $(SEED) $(RESULTS)/fuzz.json
 
 .PHONY: campaign-soak
 campaign-soak: $(DEV) ## steady load with a kill a minute for MINUTES=15; watches memory, files and handles
-	$(CAMPAIGN).soak $(MINUTES) $(SEED) $(RESULTS)/soak.json
+	$(CAMPAIGN).crash.soak $(MINUTES) $(SEED) $(RESULTS)/soak.json
 
 .PHONY: figures
 figures: $(DEV) ## run the proofs and keep their figures in docs/results and docs/guarantees.md
@@ -119,6 +119,10 @@ figures: $(DEV) ## run the proofs and keep their figures in docs/results and doc
 .PHONY: figures-page
 figures-page: $(DEV) ## write the tables of docs/guarantees.md anew from docs/results
 	cd server && $(BIN)/python -m tests.proof.page write
+
+.PHONY: sbom
+sbom: $(DEV) ## write what the server is made of to build/sbom.json (CycloneDX)
+	tools/sbom.sh
 
 CAMPAIGN := cd server && $(BIN)/python -m tests.proof
 RESULTS := $(CURDIR)/docs/results

@@ -43,7 +43,7 @@ SUITES = (
         name="server",
         folder="server",
         tests="tests",
-        marks="not acceptance",
+        marks="not acceptance and not alone",
         processes=2,
     ),
     Suite(name="sdk-python", folder="sdk-python", tests="tests", processes=2),
@@ -63,7 +63,15 @@ ACCEPTANCE_SUITES = (
         name="server-acceptance",
         folder="server",
         tests="tests",
-        marks="acceptance",
+        marks="acceptance and not alone",
+        processes=2,  # each test has servers and files of its own, and mostly waits
+        needs="server/tests/acceptance",
+    ),
+    Suite(
+        name="server-alone",
+        folder="server",
+        tests="tests",
+        marks="alone",
         needs="server/tests/acceptance",
     ),
 )
@@ -150,6 +158,7 @@ def announce(title: str) -> None:
 
 
 def main() -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # servers under test start twice as fast
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--quick", action="store_true", help="leave out tests marked acceptance or slow"

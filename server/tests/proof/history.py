@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from tests.proof.batches import parts_of
+from tests.proof.crash.batches import parts_of
 
 Out = Literal["ok", "fail", "info"]
 Delivery = int | list[int] | None

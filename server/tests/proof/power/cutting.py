@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.proof.kill_loop import final_states
+from tests.proof.crash.kill_loop import final_states
 from tests.proof.power.disk import Disk, Image, Mode
 from tests.proof.power.io_log import Kind, Op
 from tests.proof.power.launching import Launcher, Plan, WatchedServer

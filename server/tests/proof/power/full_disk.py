@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.processes import until
+from tests.proof.crash.traffic import QUEUES, Client
 from tests.proof.history import Ledger, read_folder
 from tests.proof.power.launching import Launcher, Plan, WatchedServer
 from tests.proof.power.opening import judge
 from tests.proof.power.promises import Promises
-from tests.proof.traffic import QUEUES, Client
 
 DISK_MIB = 64  # the ballast is 16 MiB, and needs as much again to be kept
 CHECKPOINT_PAGES = 250  # instead of 4,000, so that checkpoints too find the disk full

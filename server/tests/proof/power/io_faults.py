@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.proof.crash.kill_loop import final_states
+from tests.proof.crash.traffic import QUEUES, Client
 from tests.proof.history import Ledger, read_folder
-from tests.proof.kill_loop import final_states
 from tests.proof.power.io_log import Kind, Op, read_logs
 from tests.proof.power.launching import (
     FAIL_SYNC,
@@ -27,7 +28,6 @@ from tests.proof.power.launching import (
 )
 from tests.proof.power.opening import judge
 from tests.proof.power.promises import Promises
-from tests.proof.traffic import QUEUES, Client
 
 FAIL_STOP_S = 1.0
 PATIENCE_S = 5.0

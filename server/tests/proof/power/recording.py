@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.proof.crash.kill_loop import traffic
 from tests.proof.history import Call, read_folder
-from tests.proof.kill_loop import traffic
 from tests.proof.power.disk import Disk
 from tests.proof.power.io_log import Op, read_logs
 from tests.proof.power.launching import Launcher, Plan, WatchedServer

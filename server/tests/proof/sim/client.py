@@ -6,11 +6,11 @@ import asyncio
 from random import Random
 from typing import Any
 
+from tests.proof.crash.traffic import SAYS_NOTHING, jobs_of
 from tests.proof.history import Delivery
 from tests.proof.sim.network import BrokenLinkError, Link
 from tests.proof.sim.recording import Ledger
 from tests.proof.sim.world import World
-from tests.proof.traffic import SAYS_NOTHING, jobs_of
 
 PATIENCE_S = 4.0
 AGAIN_S = 0.02

@@ -6,8 +6,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from tests.proof.crash.traffic import QUEUES
 from tests.proof.sim.client import Client
-from tests.proof.traffic import QUEUES
 
 PAUSED_QUEUE = QUEUES[1]
 KEYS = 3

@@ -10,6 +10,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 from tests.proof.checker import Violation
+from tests.proof.crash.traffic import QUEUES
 from tests.proof.facts import Final
 from tests.proof.sim.client import Client
 from tests.proof.sim.loop import NeverEndsError
@@ -19,7 +20,6 @@ from tests.proof.sim.rules import check
 from tests.proof.sim.setting import Setting
 from tests.proof.sim.working import Worker
 from tests.proof.sim.world import World
-from tests.proof.traffic import QUEUES
 
 DRAIN_MS = 60_000
 BUG = "bug"  # an exception that nobody caught, or a run that never ends: no rule, and never allowed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tests.proof.crash.traffic import QUEUES, jobs_of
 from tests.proof.sim.client import Client, Impatience
-from tests.proof.traffic import QUEUES, jobs_of
 
 LEASES_MS = (1_000, 1_000, 1_600)
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from tests.proof.crash.traffic import QUEUES
 from tests.proof.sim.faults import FaultyStore
 from tests.proof.sim.loop import SimLoop
 from tests.proof.sim.network import BrokenLinkError, Link
 from tests.proof.sim.recording import History, Ledger
 from tests.proof.sim.setting import Setting
-from tests.proof.traffic import QUEUES
 
 from jobwire_server.auth import Gate
 from jobwire_server.config import Settings

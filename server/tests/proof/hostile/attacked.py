@@ -1,0 +1,129 @@
+"""
+A server process that is attacked, and single requests from any loopback address and with any header.
+
+`weakness` names one of `weakened_server`: the same server with one defence taken away, for the controls.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import resource
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.proof.launched import Launched
+
+SEED = int(os.environ.get("PROOF_SEED", "20261122"))
+SCALE = float(os.environ.get("PROOF_SCALE", "1"))
+API = "/api/v1"
+
+
+class Attacked(Launched):
+    """`jobwire serve` with `settings` (TOML), maybe weakened."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: str = "",
+        environment: Mapping[str, str] | None = None,
+        weakness: str = "",
+    ) -> None:
+        super().__init__(folder, settings=settings, environment=environment)
+        if weakness:
+            self._entry = ["tests.proof.hostile.weakened_server", weakness]
+
+
+@contextmanager
+def attacked(
+    folder: Path,
+    *,
+    settings: str = "",
+    environment: Mapping[str, str] | None = None,
+    weakness: str = "",
+) -> Iterator[Attacked]:
+    """Ready at the beginning, gone at the end."""
+    folder.mkdir(exist_ok=True)
+    server = Attacked(folder, settings=settings, environment=environment, weakness=weakness)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        """The error code; None of an answer that is no error."""
+        code: str | None = self.json.get("error", {}).get("code") if self.status >= 400 else None
+        return code
+
+
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    source: str = "127.0.0.1",
+) -> Said:
+    """One request below /api/v1 on a connection of its own, from the loopback address `source`."""
+    given = {"Content-Type": "application/json"} if body is not None else {}
+    if token is not None:
+        given["Authorization"] = f"Bearer {token}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, 30, source_address=(source, 0))
+    try:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, API + path, text, {**given, **(headers or {})})
+        answer = connection.getresponse()
+        return Said(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+def say(port: int, *lines: Mapping[str, Any], source: str = "127.0.0.1") -> list[Any]:
+    """JSON lines on a TCP connection of its own from `source`; one answer each, fewer when the server hung up."""
+    with socket.create_connection(("127.0.0.1", port), 30, source_address=(source, 0)) as raw:
+        raw.sendall(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        raw.shutdown(socket.SHUT_WR)
+        with raw.makefile("rb") as answers:
+            return [json.loads(answer) for answer in answers]
+
+
+def rest_of(raw: socket.socket, *, quiet_s: float = 30.0) -> bytes:
+    """Everything until the server closes the connection, be it by a reset, or has spoken and says nothing more for `quiet_s`."""
+    raw.settimeout(30.0)
+    heard = bytearray()
+    try:
+        while chunk := raw.recv(65_536):
+            heard += chunk
+            raw.settimeout(quiet_s)
+    except (ConnectionError, TimeoutError):
+        return bytes(heard)
+    return bytes(heard)
+
+
+def allow_many_sockets() -> int:
+    """Raise this process's limit on open files as far as it goes, for what it starts as well; the limit then."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

@@ -1,0 +1,150 @@
+"""
+A well-behaved client in a process of its own, which measures what every one of its calls took while others attack.
+
+It pushes, pulls and acks one small job after another over HTTP and TCP, at an even pace. Each line of its file is
+`<monotonic second when the call began> <ms that it took, or "failed">`; the clock is that of all processes of the machine, so that the
+harness can tell the calls before an attack from those during it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from tests.proof.launched import SERVER, Launched, percentile
+
+PAUSE_S = 0.004  # between two calls: some 200 calls a second
+QUEUE = "bystander"
+LIVES_S = 300  # an end of its own, should the harness be killed
+
+
+class Bystander:
+    """What the process has written so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], samples: Path) -> None:
+        self._process = process
+        self._samples = samples
+
+    def between(self, began: float, ended: float) -> list[float]:
+        """The ms of the calls that began in this time, failed ones as infinity; it must still be at work."""
+        assert self._process.poll() is None, "the bystander is gone"
+        rows = [
+            line.split()
+            for line in self._samples.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
+        return [
+            float("inf") if took == "failed" else float(took)
+            for at, took in rows
+            if began <= float(at) < ended
+        ]
+
+    def watch(self, seconds: float) -> tuple[float, float]:
+        """Let it measure for a while; from when to when."""
+        began = time.monotonic()
+        time.sleep(seconds)
+        return began, time.monotonic()
+
+
+@contextmanager
+def bystander(server: Launched, *, token: str = "") -> Iterator[Bystander]:
+    """At work from the beginning to the end."""
+    samples = server.folder / "bystander.txt"
+    samples.touch()
+    command = [
+        sys.executable,
+        "-m",
+        "tests.proof.hostile.bystander",
+        str(server.http),
+        str(server.tcp),
+        str(samples),
+    ]
+    process = subprocess.Popen(
+        command, cwd=SERVER, env={**os.environ, "PROOF_TOKEN": token}, start_new_session=True
+    )
+    try:
+        yield Bystander(process, samples)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def p99(samples: list[float]) -> float:
+    """99 % took no longer, in ms."""
+    assert len(samples) >= 100, f"too few samples for a 99th percentile: {len(samples)}"
+    return round(percentile(samples, 0.99), 2)
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+Call = Callable[[str, dict[str, Any]], Any]
+
+
+def over_http(port: int, token: str) -> Call:
+    connection = http.client.HTTPConnection("127.0.0.1", port, 30)
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    paths = {"push": f"/queues/{QUEUE}/jobs", "pull": f"/queues/{QUEUE}/pull", "ack": "/jobs/ack"}
+
+    def call(command: str, fields: dict[str, Any]) -> Any:
+        connection.request("POST", "/api/v1" + paths[command], json.dumps(fields), headers)
+        return json.loads(connection.getresponse().read())
+
+    return call
+
+
+def over_tcp(port: int, token: str) -> Call:
+    raw = socket.create_connection(("127.0.0.1", port), 30)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    lines = raw.makefile("rb")
+
+    def call(command: str, fields: dict[str, Any]) -> Any:
+        name = "ack_batch" if command == "ack" else command
+        more = {} if command == "ack" else {"queue": QUEUE}
+        raw.sendall(json.dumps({"cmd": name, **more, **fields}).encode() + b"\n")
+        return json.loads(lines.readline())
+
+    if token:
+        raw.sendall(json.dumps({"cmd": "auth", "token": token}).encode() + b"\n")
+        assert json.loads(lines.readline())["ok"]
+    return call
+
+
+def one_job(call: Call, out: IO[str]) -> None:
+    timed(call, out, "push", {"name": "n", "data": {"small": True}})
+    job = timed(call, out, "pull", {})["job"]
+    if job is not None:
+        timed(call, out, "ack", {"items": [{"id": job["id"], "lease": job["lease"]}]})
+
+
+def timed(call: Call, out: IO[str], command: str, fields: dict[str, Any]) -> Any:
+    began = time.monotonic()
+    answer = call(command, fields)
+    took = f"{(time.monotonic() - began) * 1000:.3f}" if answer["ok"] else "failed"
+    out.write(f"{began:.6f} {took}\n")
+    time.sleep(PAUSE_S)
+    return answer
+
+
+def main(http_port: str, tcp_port: str, samples: str) -> None:
+    token = os.environ["PROOF_TOKEN"]
+    calls = (over_http(int(http_port), token), over_tcp(int(tcp_port), token))
+    ends = time.monotonic() + LIVES_S
+    with Path(samples).open("a", buffering=1) as out:
+        while time.monotonic() < ends:
+            for call in calls:
+                one_job(call, out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

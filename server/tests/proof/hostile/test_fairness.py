@@ -1,0 +1,137 @@
+"""
+T49: one client with very many connections, a long queue and payloads of 1 MiB; what a small and steady client notices of it.
+
+Two records. T49: what holds is that open connections, a long queue, and one connection that asks as fast as it can (large payloads apart) cost
+the others nothing much. T49-saturated: when hundreds of connections, or a few with 1 MiB each, ask as fast as they can, there is no share for
+each client: all wait in one line, in front of one event loop and one writer. There only the end of the wait is promised.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.acceptance.processes import until
+from tests.proof.hostile.attacked import SCALE, SEED, Attacked, allow_many_sockets, attacked
+from tests.proof.hostile.bystander import Bystander, bystander
+from tests.proof.hostile.crowd import crowd
+from tests.proof.launched import percentile
+from tests.proof.report import Figure, publish
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300), pytest.mark.alone]
+
+CONNECTIONS = round(200 * SCALE)
+JOBS = round(25_000 * SCALE)
+FLOOR_MS = (
+    60.0  # below this a 99th percentile says more of a machine of two processors than of the server
+)
+WORST_MS = 10_000.0  # what a call may take while others saturate the server
+QUIET_S, WATCH_S = 1.0, 1.5
+SHARED = (("counts of a long queue", 0), ("counts of a long queue", 1), ("small pushes", 1))
+SATURATED = (
+    ("counts of a long queue", CONNECTIONS),
+    ("small pushes", CONNECTIONS),
+    ("large pushes", 8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What the small client measured before and during one kind of greed, in ms."""
+
+    kind: str
+    before: list[float]
+    during: list[float]
+    calls: int  # of the greedy one
+
+    @property
+    def p99(self) -> tuple[float, float]:
+        """Without and with the greedy client."""
+        return percentile(self.before, 0.99), percentile(self.during, 0.99)
+
+    @property
+    def is_fair(self) -> bool:
+        without, with_it = self.p99
+        return with_it <= max(2 * without, FLOOR_MS)
+
+    @property
+    def told(self) -> str:
+        return f"{self.p99[0]:.0f}→{self.p99[1]:.0f}"
+
+
+def _notice(server: Attacked, good: Bystander, kind: str, greedy: int, jobs: int = 0) -> Noticed:
+    before = good.between(*good.watch(QUIET_S))
+    with crowd(server, kind, connections=CONNECTIONS, greedy=greedy, jobs=jobs) as client:
+        during = good.between(*good.watch(WATCH_S))
+        calls = client.end()
+    assert before, "the bystander is not at work"
+    return Noticed(f"{kind} by {greedy}", before, during, calls)
+
+
+def _numbers(noticed: list[Noticed]) -> dict[str, int | float | str]:
+    return {f"p99_ms[{one.kind}]": one.told for one in noticed}
+
+
+def test_what_the_others_notice_of_one_greedy_client(tmp_path: Path) -> None:
+    began = time.monotonic()
+    allow_many_sockets()
+    with attacked(tmp_path) as server, bystander(server) as good:
+        until(lambda: len(good.between(0, time.monotonic())) > 5, 20, "the bystander is at work")
+        shared = [_notice(server, good, "counts of a long queue", 1, JOBS)]
+        shared += [_notice(server, good, kind, greedy) for kind, greedy in SHARED]
+        saturated_from = time.monotonic()
+        saturated = [_notice(server, good, kind, greedy) for kind, greedy in SATURATED]
+        good.watch(QUIET_S)
+        all_saturated = good.between(saturated_from, time.monotonic())
+        length = server.counts("crowd")["waiting"]
+    unfair = [one for one in shared if not one.is_fair]
+    stuck = [took for took in all_saturated if took > WORST_MS]
+    publish(
+        Figure(
+            test="T49",
+            title="a small client beside one with many connections, a long queue and one connection that never rests",
+            promises=(),
+            seed=SEED,
+            what="small calls",
+            tries=sum(len(one.during) for one in shared),
+            bad=sum(len(one.during) for one in unfair),
+            bar=f"p99 ≤ 2× or ≤ {FLOOR_MS:.0f} ms",
+            seconds=saturated_from - began,
+            control="a server that blocks on the greedy client's calls was found",
+            numbers={"connections": CONNECTIONS, "queue": length, **_numbers(shared)},
+        )
+    )
+    publish(
+        Figure(
+            test="T49-saturated",
+            title="the same with hundreds of calls in flight, or payloads of 1 MiB: p99 ≤ 2× does not hold, the wait ends",
+            promises=(),
+            seed=SEED,
+            what="small calls",
+            tries=len(all_saturated),
+            bad=len(stuck),
+            bar=f"no call fails or takes over {WORST_MS / 1000:.0f} s",
+            seconds=time.monotonic() - saturated_from,
+            control="a call that failed counts as one without end",
+            numbers={
+                "connections": CONNECTIONS,
+                "fair": sum(one.is_fair for one in saturated),
+                **_numbers(saturated),
+            },
+        )
+    )
+    assert unfair == [], [one.kind + " " + one.told for one in unfair]
+    assert stuck == []
+    assert length >= JOBS
+    assert all(one.calls > 0 for one in [*shared[2:], *saturated])
+
+
+def test_a_server_that_blocks_is_caught(tmp_path: Path) -> None:
+    """The control."""
+    with attacked(tmp_path, weakness="unfair") as server, bystander(server) as good:
+        until(lambda: len(good.between(0, time.monotonic())) > 5, 20, "the bystander is at work")
+        noticed = _notice(server, good, "counts of a long queue", 1)
+
+    assert not noticed.is_fair, noticed.told
