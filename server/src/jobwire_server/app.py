@@ -127,7 +127,9 @@ async def running(
         housekeeping = asyncio.create_task(_keep_house(server, on_failed), name="housekeeping")
         try:
             await server.tcp.start()
-            await server.http.start()  # last: who is told that the server is ready may use either door
+            await (
+                server.http.start()
+            )  # last: who is told that the server is ready may use either door
             yield server
         finally:
             await server.tcp.close()

@@ -38,6 +38,25 @@ async def test_a_flipped_byte_before_whole_commits_is_refused(
         check_wal(written(store, bytes(wal), tmp_path), None)
 
 
+async def test_a_sector_of_zeros_does_not_make_the_wal_an_empty_one(
+    store: Store, tmp_path: Path
+) -> None:
+    wal = bytes(512) + store.image[WAL][512:]
+
+    with pytest.raises(StoreUnusable, match="commits behind the damage"):
+        check_wal(written(store, wal, tmp_path), None)
+
+
+async def test_a_new_wal_whose_header_never_reached_the_disk_is_accepted(
+    store: Store, tmp_path: Path
+) -> None:
+    first, second, *_ = commit_frames(store.image[WAL])
+    wal = bytes(WAL_HEAD) + store.image[WAL][WAL_HEAD : first + FRAME]
+    assert first < second
+
+    check_wal(written(store, wal, tmp_path), None)
+
+
 async def test_what_a_crash_leaves_is_accepted(store: Store, tmp_path: Path) -> None:
     whole = store.image[WAL]
     *_, before, last = commit_frames(whole)

@@ -154,6 +154,43 @@ async def test_a_bug_in_the_look_at_one_connection_spares_the_others(
     assert [each["event"] for each in served.log.entries if "exc_info" in each] == ["tcp.bug"]
 
 
+async def test_a_flood_of_bad_lines_takes_turns_with_the_others(serve: Serve) -> None:
+    served = await serve()
+    connection, written = Connection(served.door._shared), Written()
+    connection.connection_made(written)
+
+    lines = 2_000
+    connection.data_received(b"no\n" * lines)
+
+    assert 0 < written.lines < lines / 2
+    await served.until(lambda: written.lines == lines)
+    connection.abort()
+    connection.connection_lost(None)
+
+
+class Written(asyncio.Transport):
+    """Counts the lines that it is given, and is never full."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.lines = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.lines += bytes(data).count(b"\n")
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
 # --- connections -------------------------------------------------------------------------------------------------
 
 

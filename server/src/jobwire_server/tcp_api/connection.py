@@ -277,6 +277,9 @@ class Connection(asyncio.Protocol):
                 if event is None:
                     break
                 _ACTIONS[type(event)](self, event)
+                if type(event) is tcp_events.Write:  # a flood of bad lines: let others have a turn
+                    asyncio.get_running_loop().call_soon(self._pump)
+                    break
         except Exception as error:  # noqa: BLE001 - a bug in one conversation must not take down the door
             self._log_bug(error, "session")
             self._abort()

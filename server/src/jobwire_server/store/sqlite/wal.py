@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -17,8 +19,10 @@ import apsw
 from jobwire_server.errors import StoreUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+Salts = tuple[int, int]
 
 # sqlite.org/fileformat2.html#walformat
 _HEAD: Final = struct.Struct(">8I")  # magic, version, page size, checkpoints, salt, salt, checksum
@@ -31,7 +35,7 @@ _NOOP: Final = getattr(apsw, "SQLITE_CHECKPOINT_NOOP", apsw.SQLITE_CHECKPOINT_PA
 def check_wal(path: Path, vfs: str | None) -> None:
     """Raises StoreUnusable for a damaged WAL. Before any other connection: it opens the file as no open SQLite file may be."""
     path = path.resolve()  # where SQLite looks for the WAL
-    commits = list(_commits(path.with_name(path.name + "-wal")))
+    commits = _commits(path.with_name(path.name + "-wal"))
     if not commits:
         return
     in_use = _frames_in_use(path, vfs)
@@ -43,28 +47,44 @@ def check_wal(path: Path, vfs: str | None) -> None:
         )
 
 
-def _commits(wal: Path) -> Iterator[int]:
+def _commits(wal: Path) -> list[int]:
     """The numbers of the frames that end a commit of this life of the WAL, whether or not they can be reached."""
-    if not wal.exists() or wal.stat().st_size <= _HEAD.size:
-        return
+    if not wal.exists():
+        return []
     with wal.open("rb", buffering=0) as file:
-        salts = _salts(os.pread(file.fileno(), _HEAD.size + _FRAME.size, 0))
-        for place in range(_HEAD.size, wal.stat().st_size, _FRAME.size + _PAGE_BYTES):
-            head = os.pread(file.fileno(), _FRAME.size, place)
-            if len(head) == _FRAME.size:
-                _, pages, *rest = _FRAME.unpack(head)
-                if pages and rest[:2] == salts:
-                    yield 1 + place // (_FRAME.size + _PAGE_BYTES)
+        head = os.pread(file.fileno(), _HEAD.size, 0)
+        ends = list(_ends_of_commits(file.fileno(), wal.stat().st_size))
+    salts = _salts_of(head) or _most_common(ends)
+    return [frame for frame, its_salts in ends if its_salts == salts]
 
 
-def _salts(text: bytes) -> list[int] | None:
-    """What marks the frames of this life: the header says so, or if that is damaged the first frame; None for a WAL not begun."""
-    magic, *rest, one, two = _HEAD.unpack_from(text)
-    if not any(text[: _HEAD.size]) or len(text) < _HEAD.size + _FRAME.size:
+def _ends_of_commits(fd: int, size: int) -> Iterator[tuple[int, Salts]]:
+    """The numbers of all frames that end a commit, with what marks their life."""
+    for place in range(_HEAD.size, size, _FRAME.size + _PAGE_BYTES):
+        head = os.pread(fd, _FRAME.size, place)
+        if len(head) == _FRAME.size:
+            _, pages, one, two, *_ = _FRAME.unpack(head)
+            if pages:
+                yield 1 + place // (_FRAME.size + _PAGE_BYTES), (one, two)
+
+
+def _salts_of(head: bytes) -> Salts | None:
+    """What marks the frames of this life; None when the header cannot tell."""
+    if len(head) < _HEAD.size:
         return None
-    if magic in _MAGICS and _checksum(text[:24], _MAGICS[magic]) == (one, two):
-        return rest[3:5]
-    return list(_FRAME.unpack_from(text, _HEAD.size)[2:4])
+    magic, *rest, one, two = _HEAD.unpack(head)
+    if magic not in _MAGICS or _checksum(head[:24], _MAGICS[magic]) != (one, two):
+        return None
+    return rest[3], rest[4]
+
+
+def _most_common(ends: Sequence[tuple[int, Salts]]) -> Salts | None:
+    """
+    The life that most frames are of: a WAL whose header is damaged, or is a sector of zeros, must not pass for an empty one.
+
+    A new WAL whose header a crash kept from the disk has one commit at most, which check_wal lets pass.
+    """
+    return max(Counter(salts for _, salts in ends).items(), key=itemgetter(1), default=(None, 0))[0]
 
 
 def _checksum(text: bytes, order: str) -> tuple[int, int]:
