@@ -21,16 +21,23 @@ from typing import Any
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Below the range that outgoing connections are given ports from, so that none takes the port of a server that restarts.
-QUIET_PORTS = range(20_000, 32_000)
+# Processes that share the tests have a slice of them each.
+_SLICE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
+QUIET_PORTS = range(20_000 + 2_000 * _SLICE, 22_000 + 2_000 * _SLICE)
+
+
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """A port that nothing listens on, and that this process was not given before."""
     for _ in range(100):
         port = SystemRandom().choice(QUIET_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
     raise AssertionError("no port is free")
 
 

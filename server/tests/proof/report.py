@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,20 +67,35 @@ def publish(figure: Figure) -> Figure:
 
 
 def save(figure: Figure, folder: Path) -> Path:
-    """Write the record with the machine and the versions that it was measured on."""
+    """Keep the record of one test."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {
+    path = folder / f"{figure.test}.json"
+    path.write_text(_as_text(record_of(figure)))
+    return path
+
+
+def save_all(figures: Sequence[Figure], path: Path) -> None:
+    """Keep the records of a campaign, as the list that page.py reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_as_text([record_of(figure) for figure in figures]))
+    print(f"wrote {path}")
+
+
+def _as_text(records: object) -> str:
+    return json.dumps(records, indent=2, ensure_ascii=False) + "\n"
+
+
+def record_of(figure: Figure) -> dict[str, object]:
+    """With the machine and the versions that it was measured on; the stores were where temporary files are."""
+    return {
         **asdict(figure),
         "bound_95": figure.bound,
         "proof": _proof(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
         "machine": machine(),
-        "fsync_p50_ms": round(fsync_p50_ms(folder), 3),
+        "fsync_p50_ms": round(fsync_p50_ms(Path(tempfile.gettempdir())), 3),
     }
-    path = folder / f"{figure.test}.json"
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    return path
 
 
 def _proof() -> str:

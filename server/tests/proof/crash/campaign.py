@@ -6,21 +6,19 @@ machine is quiet, it measures how long a start takes on large files.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tests.proof.crash import recovery
 from tests.proof.crash.kill_loop import Report, figure_of, run
-from tests.proof.report import Figure, Number, publish, save
+from tests.proof.report import Figure, publish, save_all
 
 KILLS_A_ROUND = 20
-STARTS = 10
+STARTS = 5
 
 
 def main(minutes: str, seed: str, results: str) -> int:
@@ -32,17 +30,15 @@ def main(minutes: str, seed: str, results: str) -> int:
         print(reports[-1].figure().line, flush=True)
     figure = publish(figure_of(reports))
     own = {"rounds": len(reports), "violations": sum(len(each.violations) for each in reports)}
-    write_results(figure, Path(results), {**own, **starts.numbers})
+    save_all([replace(figure, numbers={**figure.numbers, **own}), starts], Path(results))
     return 1 if figure.bad or starts.bad else 0
 
 
 def measured(seed: int) -> Figure:
     """Figure T1-recovery, with the large file."""
     began = time.monotonic()
-    took = {}
-    for jobs in recovery.BARS_MS:
-        with tempfile.TemporaryDirectory(prefix="proof-recovery-") as folder:
-            took[jobs] = recovery.measure(Path(folder), jobs, STARTS)
+    with tempfile.TemporaryDirectory(prefix="proof-recovery-") as folder:
+        took = recovery.measure(Path(folder), list(recovery.BARS_MS), STARTS)
     return recovery.figure_of(took, seed, time.monotonic() - began)
 
 
@@ -55,16 +51,6 @@ def one_round(seed: int) -> Report:
     else:
         shutil.rmtree(folder)
     return replace(report, calls=[])
-
-
-def write_results(figure: Figure, path: Path, own: Mapping[str, Number] | None = None) -> None:
-    """The record of the figure, as `publish` keeps it, with numbers of its own beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        record = json.loads(save(figure, Path(folder)).read_text())
-    text = json.dumps(record | dict(own or {}), indent=2, ensure_ascii=False)
-    path.write_text(text + "\n")
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -78,12 +78,6 @@ class Victim(Server):
         return self._process.pid
 
     @property
-    def busy_s(self) -> float:
-        """Processor time of all its threads since it was started."""
-        after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-
-    @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -5,7 +5,6 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure names the folder that h
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,11 @@ from tests.proof.crash.backups import Copier, Copy, by_command, by_plain_copy, p
 from tests.proof.crash.kill_loop import run
 from tests.proof.facts import Facts
 from tests.proof.history import Call
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 KILLS = max(5, round(5 * SCALE))
 LEAST = round(15 * SCALE)  # backups
 PLAIN = 4  # plain copies to look at
@@ -36,6 +34,8 @@ def test_every_backup_under_kills_is_a_consistent_state(tmp_path: Path) -> None:
     began = time.monotonic()
     copier = Copier(tmp_path, (by_command, by_plain_copy), LEAST)
     report = run(tmp_path, seed=SEED, kills=KILLS, clients=2, beside=copier.beside)
+    told = f"PROOF_SEED={SEED} PROOF_SCALE={SCALE}; kept in {tmp_path}"
+    assert copier.error is None, (copier.error, told)
     copies, plain = copier.copies[by_command], copier.copies[by_plain_copy]
 
     found = judged(copies, report.calls)
@@ -61,8 +61,6 @@ def test_every_backup_under_kills_is_a_consistent_state(tmp_path: Path) -> None:
             },
         )
     )
-    told = f"PROOF_SEED={SEED} PROOF_SCALE={SCALE}; kept in {tmp_path}"
-    assert copier.error is None, (copier.error, told)
     assert [problems for problems in found if problems] == [], told
     assert report.bad == 0, told  # the backups did the server no harm
     assert len(copies) >= LEAST, told

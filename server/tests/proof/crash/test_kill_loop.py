@@ -5,19 +5,17 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both and the fol
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from tests.proof.crash.kill_loop import Report, run
 from tests.proof.crash.moments import MOMENTS
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 KILLS = max(len(MOMENTS), round(10 * SCALE))
 LEAST_PER_KILL = 5  # acknowledged jobs; a loop that did next to nothing proves nothing
 KINDS = ("stale_refused", "cancelled", "replaced", "restarted", "children")

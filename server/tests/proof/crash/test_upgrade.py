@@ -6,7 +6,6 @@ There is one schema so far. So the second one is made here (next_schema.py), and
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pytest
 from tests.proof.crash.golden_files import Shown, dump, golden_versions, restore, shown_by
 from tests.proof.crash.moments import Victim
 from tests.proof.crash.next_schema import BOUNDARIES, STATEMENTS
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.cli.exits import Exit
@@ -24,7 +24,6 @@ from jobwire_server.store.sqlite import schema
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
 NEWEST = schema.migrations()[-1].version
 FIRST_STATEMENTS = 20  # of the first migration, at least
 FIRST_KILLS = 2

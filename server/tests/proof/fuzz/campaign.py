@@ -6,7 +6,6 @@ the records of the two figures. A bug is printed with the input that shows it, a
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import sys
@@ -16,12 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.acceptance.processes import Server
 from tests.proof.fuzz import openapi, parsers, sockets, test_fuzz, test_schemathesis
 from tests.proof.fuzz.openapi import Ask, Run
-from tests.proof.report import Figure, publish, save
+from tests.proof.report import Figure, publish, save_all
 
 PROCESSES: Final = 2
 ROUND_S: Final = 120.0  # of the parsers, between two looks at the clock
@@ -73,7 +72,8 @@ def against_all_bytes(ends: float, seed: int) -> Figure:
         parsed += [parsers.result(process, seconds + MARGIN_S) for process in processes]
         inputs = sum(report.inputs for report in parsed)
         print(f"fuzz: {inputs} inputs, {len(sent) * CONNECTIONS} connections", flush=True)
-        print(*(bug for report in (*parsed[-PROCESSES:], sent[-1]) for bug in report.bugs))
+        found = [*sent[-1].bugs, *(bad for report in parsed[-PROCESSES:] for bad in report.found)]
+        print(*found, sep="\n", flush=True)
     return replace(test_fuzz.figure(parsed, together(sent), time.monotonic() - began), seed=seed)
 
 
@@ -89,16 +89,6 @@ def together(reports: list[sockets.Report]) -> sockets.Report:
     )
 
 
-def record(figure: Figure) -> dict[str, Any]:
-    """What `save` writes of a figure."""
-    folder = Path(tempfile.mkdtemp(prefix="proof-fuzz-"))
-    try:
-        found: dict[str, Any] = json.loads(save(figure, folder).read_text())
-    finally:
-        shutil.rmtree(folder)
-    return found
-
-
 def main(minutes: str, seed: str, results: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no process is left behind
     began, span = time.monotonic(), 60 * float(minutes)
@@ -106,11 +96,7 @@ def main(minutes: str, seed: str, results: str) -> int:
         publish(against_the_specification(span / 5, int(seed))),
         publish(against_all_bytes(began + span, int(seed))),
     ]
-    path = Path(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    records = [record(figure) for figure in figures]
-    path.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n")
-    print(f"wrote {path}")
+    save_all(figures, Path(results))
     return 1 if any(figure.bad for figure in figures) else 0
 
 

@@ -52,6 +52,8 @@ def flood(port: int, pieces: Iterator[bytes], *, seconds: float) -> Flood:
             async with asyncio.timeout(seconds):
                 await _send(writer, pieces, found)
                 await reading
+        except TimeoutError:  # an OSError too: it was taken to the end, and never cut
+            return found
         except OSError:
             found.cut = True
         finally:

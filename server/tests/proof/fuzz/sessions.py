@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobwire_server.errors import job_not_found
 from jobwire_server.wire import answers, limits
-from jobwire_server.wire.tcp_events import Abort, Authenticate, Batch, Close, Event, Hello
+from jobwire_server.wire.tcp_events import Abort, Authenticate, Batch, Close, Event, Hello, Write
 from jobwire_server.wire.tcp_session import Session
 
 JOB = "01939d1c-5b1e-7c3a-9f2e-0a1b2c3d4e5f"
@@ -23,6 +24,9 @@ class Said:
     said: list[bytes]
     is_plain: bool
     wire: int
+    longest_ms: (
+        float  # of processor time, between two points at which a door lets others have a turn
+    )
 
     @property
     def answers(self) -> list[bytes] | tuple[list[bytes], list[bytes]]:
@@ -46,12 +50,18 @@ class Shell:
     waiting: list[Batch] = field(default_factory=list)
     aborts: list[Abort] = field(default_factory=list)
     closed: bool = False
+    longest_ns: int = 0
 
     def pump(self) -> None:
+        began = time.thread_time_ns()
         while not self.closed and (event := self.session.next_event()) is not None:
             self._act(event)
             self.out += self.session.data_to_send()
+            if isinstance(event, Write):
+                self.longest_ns = max(self.longest_ns, time.thread_time_ns() - began)
+                began = time.thread_time_ns()
         self.out += self.session.data_to_send()
+        self.longest_ns = max(self.longest_ns, time.thread_time_ns() - began)
 
     def end_waits(self) -> None:
         """At the end of the stream; what was answered may let more begin."""
@@ -95,4 +105,5 @@ def answers_of(pieces: Sequence[bytes]) -> Said:
     shell.pump()
     shell.end_waits()
     is_plain = session._decoder.flaw is None and not ended_early and not session._last_words
-    return Said(bytes(shell.out).splitlines(), is_plain, session.wire)
+    longest_ms = shell.longest_ns / 1e6
+    return Said(bytes(shell.out).splitlines(), is_plain, session.wire, longest_ms)

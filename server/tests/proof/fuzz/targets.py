@@ -36,10 +36,15 @@ class OutcomeError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`draw` makes an input; `check` feeds it and says ok, or the code of the refusal. An input and its target are enough to see it again."""
+    """
+    `draw` makes an input; `check` feeds it and says ok, or the code of the refusal. An input and its target are enough to see it again.
+
+    `turn` says how long the input holds up the others, in ms of processor time, where that is not all of the check.
+    """
 
     draw: Callable[[Inputs], bytes]
     check: Callable[[bytes], str]
+    turn: Callable[[bytes], float] | None = None
 
 
 def check_refusal(error: JobwireError, door: str) -> str:
@@ -109,6 +114,11 @@ def check_header(data: bytes) -> str:
     return check_refusal(refused, "http") if refused else OK
 
 
+def turn_of_stream(data: bytes) -> float:
+    """How long a stream that comes at once keeps the others waiting, in ms of processor time."""
+    return answers_of([data]).longest_ms
+
+
 def check_stream(data: bytes) -> str:
     """Whole and cut at random the answers are the same (JW-TCP-12), one a line (JW-TCP-3), each in the catalogue."""
     whole = answers_of([data])
@@ -135,7 +145,7 @@ def _outcome(parse: Callable[[], Any]) -> str:
 
 TARGETS: Final[dict[str, Target]] = {
     "line": Target(Inputs.line, check_line),
-    "stream": Target(Inputs.stream, check_stream),
+    "stream": Target(Inputs.stream, check_stream, turn_of_stream),
     "body": Target(draw_body, check_body),
     "query": Target(Inputs.query, check_query),
     "path": Target(Inputs.path, check_path),

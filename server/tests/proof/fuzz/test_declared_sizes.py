@@ -15,11 +15,12 @@ import pytest
 from tests.acceptance.processes import Server
 from tests.proof.fuzz.faulty_parsers import FaultyServer
 from tests.proof.fuzz.raw import sent
+from tests.proof.hostile.process_memory import forget_peak, peak
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))  # nothing is drawn
 ROUNDS = max(1, round(20 * float(os.environ.get("PROOF_SCALE", "1"))))
 READ_MS = 500
 END_S = (
@@ -117,13 +118,15 @@ class Outcome:
 
 def wrong_with(server: Server, row: Row, rounds: int, outcome: Outcome) -> list[str]:
     """Send a row so many times, all at once; what was not as it must be."""
-    before = server.rss
+    assert server._process is not None
+    pid = server._process.pid
+    before = forget_peak(pid)
     began = time.monotonic()
     port = server.http if row.door == "http" else server.tcp
     answers = sent(port, [row.data] * rounds, seconds=END_S)
     outcome.slowest_s = max(outcome.slowest_s, time.monotonic() - began)
     outcome.tries += rounds
-    grown = max(0, server.rss - before)
+    grown = peak(pid) - before
     outcome.grown = max(outcome.grown, grown)
     found = {code for answer in answers for code in codes_of(answer)[-1:] or ["nothing"]}
     bad = [f"{row.name}: {code}" for code in sorted(found - set(row.codes))]
@@ -165,7 +168,7 @@ def figure(outcome: Outcome, bad: list[str], seconds: float) -> Figure:
         what="requests",
         tries=outcome.tries,
         bad=len(bad),
-        bar="memory + 1 MiB at most, an error within the read deadline",
+        bar=f"memory + 1 MiB at most, an error within {END_S:g} s (the read deadline is {READ_MS} ms)",
         seconds=seconds,
         control="a server that sets aside what is declared: caught",
         numbers={

@@ -6,7 +6,6 @@ PROOF_SEED chooses other inputs and PROOF_SCALE multiplies their number. A failu
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,14 +16,13 @@ from tests.acceptance.processes import Server
 from tests.proof.fuzz import parsers, sockets
 from tests.proof.fuzz.faulty_parsers import FaultyServer
 from tests.proof.fuzz.targets import TARGETS
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.wire import strict_json
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 INPUTS = int(25_000 * SCALE)  # for each of two processes
 CONNECTIONS = int(2_000 * SCALE)
 SECONDS = 240 * max(1.0, SCALE)
@@ -69,7 +67,9 @@ def figure(parsed: list[parsers.Report], sent: sockets.Report, seconds: float) -
         seed=SEED,
         what="inputs",
         tries=sum(report.inputs for report in parsed) + sent.connections,
-        bad=sum(len(report.bugs) + len(report.hangs) for report in parsed) + len(sent.bugs),
+        bad=sum(len(report.bugs) + len(report.hangs) for report in parsed)
+        + len(sent.bugs)
+        + sum(report.grown_bytes > GROWTH for report in (*parsed, sent)),
         bar="crashes 0, over 100 ms of processor time 0, memory + 16 MiB at most",
         seconds=seconds,
         control="a parser without its check, one that is slow, and a server that crashes on a word: all caught",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,13 +15,13 @@ from tests.acceptance.processes import Server
 from tests.proof.fuzz.faulty_parsers import FaultyServer
 from tests.proof.fuzz.json_doors import BROKEN, OK, Door, Request, Verdict, open_doors
 from tests.proof.fuzz.json_rows import VALIDATION_ERROR, Row, rows
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.wire import limits
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))  # nothing is drawn; it is the base of the ids
 LEAST_TRIES = 2_500
 LONGEST_OF_CONTROL = 1_000  # bytes
 

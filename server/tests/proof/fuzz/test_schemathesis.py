@@ -6,7 +6,6 @@ PROOF_SEED chooses another run and PROOF_SCALE multiplies the examples.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +16,11 @@ from tests.proof.fuzz import openapi
 from tests.proof.fuzz.faulty_parsers import FaultyServer
 from tests.proof.fuzz.openapi import Ask, Run
 from tests.proof.fuzz.openapi_rules import EXCUSES
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 EXAMPLES = max(1, round(3 * SCALE))
 SECONDS = 240 * max(1.0, SCALE)
 TOKEN = "a-token-of-this-proof-only-0123456789"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import resource
 import socket
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,6 @@ from typing import Any
 
 from tests.proof.launched import Launched
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 API = "/api/v1"
 
 

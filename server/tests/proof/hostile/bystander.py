@@ -17,9 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import IO, Any
 
+from tests.acceptance.processes import until
 from tests.proof.launched import SERVER, Launched, percentile
 
 PAUSE_S = 0.004  # between two calls: some 200 calls a second
@@ -49,10 +51,12 @@ class Bystander:
         ]
 
     def watch(self, seconds: float) -> tuple[float, float]:
-        """Let it measure for a while; from when to when."""
+        """Let it measure for a while; from when to when. The last call that began in it has ended then, however long it took."""
         began = time.monotonic()
         time.sleep(seconds)
-        return began, time.monotonic()
+        ended = time.monotonic()
+        until(lambda: self.between(ended, inf), LIVES_S, "the call under way has ended")
+        return began, ended
 
 
 @contextmanager

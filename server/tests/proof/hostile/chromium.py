@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -24,16 +26,23 @@ INSTALL = ("apt-get", "install", "-y", "--no-install-recommends", "chromium")
 @cache
 def chromium() -> str:
     """The program; installed by apt-get where it is missing and this is root. Without either the test is skipped, and says so."""
+    if _find() is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install()
     found = _find()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update"], check=False, capture_output=True, timeout=300)
-        subprocess.run(INSTALL, check=False, capture_output=True, timeout=600)
-        found = _find()
     if found is None:
         pytest.skip(
             "T41 NOT PROVED HERE: there is no Chromium, and it cannot be installed; run `apt-get install chromium`"
         )
     return found
+
+
+def _install() -> None:
+    """Once, whichever of the processes that share the tests comes first."""
+    with (Path(tempfile.gettempdir()) / "proof-chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _find() is None:
+            subprocess.run(["apt-get", "update"], check=False, capture_output=True, timeout=300)
+            subprocess.run(INSTALL, check=False, capture_output=True, timeout=600)
 
 
 def _find() -> str | None:

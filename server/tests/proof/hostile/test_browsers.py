@@ -14,7 +14,7 @@ from tests.proof.hostile.evil_pages import EvilSite, evil_site
 from tests.proof.hostile.rebinding import rebound
 from tests.proof.report import Figure, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 OPEN_S = 40.0  # until the page has told; Chromium takes its time to start on a busy machine
 LEAST_TRIES = 30

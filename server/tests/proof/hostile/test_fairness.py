@@ -67,7 +67,8 @@ def _notice(server: Attacked, good: Bystander, kind: str, greedy: int, jobs: int
         during = good.between(*good.watch(WATCH_S))
         calls = client.end()
     assert before, "the bystander is not at work"
-    return Noticed(f"{kind} by {greedy}", before, during, calls)
+    name = f"{kind} by {greedy}" + (f", while {jobs} jobs come" if jobs else "")
+    return Noticed(name, before, during, calls)
 
 
 def _numbers(noticed: list[Noticed]) -> dict[str, int | float | str]:

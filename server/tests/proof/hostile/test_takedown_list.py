@@ -27,7 +27,7 @@ SURVIVES = "acceptance/test_takedowns.py::test_the_server_and_its_housekeeper_su
 WAYS: dict[tuple[int, str], tuple[str, ...]] = {
     (22, "a huge count of a pull"): (f"{SURVIVES}[huge_count]",),
     (23, "a huge delay"): (f"{SURVIVES}[huge_delay]",),
-    (24, "a huge interval of a schedule"): ("proof/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
+    (24, "a huge interval of a schedule"): ("proof/hostile/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
     (24, "a huge backoff of a job that fails"): (f"{SURVIVES}[huge_backoff]",),
     (24, "a huge timeout or time to live"): (f"{SURVIVES}[huge_timeout]",),
     (24, "a step of the housekeeper that fails each time"): ("test_maintenance.py::test_a_step_that_always_fails_is_tried_again_a_tick_later",),
@@ -35,8 +35,8 @@ WAYS: dict[tuple[int, str], tuple[str, ...]] = {
         "engine/test_backoff.py::test_the_delay_of_the_vector",
         "engine/test_backoff.py::test_the_delay_is_never_negative_and_never_over_its_cap",
     ),
-    (26, "a cron that never comes"): ("proof/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
-    (27, "an interval of 0, or a schedule of an invalid queue"): ("proof/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
+    (26, "a cron that never comes"): ("proof/hostile/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
+    (27, "an interval of 0, or a schedule of an invalid queue"): ("proof/hostile/test_takedown_list.py::test_there_is_no_schedule_to_harm_the_housekeeper",),
     (28, "a line without end"): (f"{SURVIVES}[endless_line]",),
     (28, "frames without end"): (
         "tcp_api/test_connection.py::test_no_more_is_read_than_may_be_in_flight",
@@ -50,7 +50,7 @@ WAYS: dict[tuple[int, str], tuple[str, ...]] = {
     ),
     (28, "connections that say nothing, also before a token"): (
         "tcp_api/test_server.py::test_an_idle_connection_is_closed",
-        "proof/test_slowloris.py::test_slow_clients_are_cut_and_the_others_go_on",
+        "proof/hostile/test_slowloris.py::test_slow_clients_are_cut_and_the_others_go_on",
     ),
     (29, "log messages without end"): (
         f"{SURVIVES}[endless_logs]",
@@ -69,7 +69,7 @@ WAYS: dict[tuple[int, str], tuple[str, ...]] = {
     ),
     (30, "names without end: addresses that failed"): ("test_auth.py::test_the_table_of_addresses_is_bounded",),
     (31, "latencies that pile up until someone scrapes"): (
-        "proof/test_takedown_list.py::test_measurements_that_nobody_scrapes_take_no_memory",
+        "proof/hostile/test_takedown_list.py::test_measurements_that_nobody_scrapes_take_no_memory",
         "test_metrics.py::test_durations_are_histograms_with_buckets",
     ),
     (32, "a tick of 0"): ("acceptance/test_takedowns.py::test_a_tick_of_0_is_refused_with_the_name_of_the_setting",),
@@ -99,7 +99,7 @@ def test_every_way_is_tried() -> None:
     untried = sorted(set(NUMBERS) - {number for number, _ in WAYS})
     publish(
         Figure(
-            test="TAKEDOWNS",
+            test="T34-takedowns",
             title="ways to take RustQueue down or to stall it, tried here",
             promises=("C9",),
             seed=SEED,

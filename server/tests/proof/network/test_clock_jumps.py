@@ -5,21 +5,19 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.network.clock_jumps import Report, run
 from tests.proof.network.jumping_clock import JumpingClock
 from tests.proof.report import Figure, publish
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 HOUR = 3_600
 OFFSETS = (HOUR, -HOUR, 2, 0)  # +1 h, then -2 h, then back by a little too much
 LAST = 3 * HOUR  # by then everything that was delayed is due

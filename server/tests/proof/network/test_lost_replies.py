@@ -5,13 +5,13 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
 import pytest
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import Launched, launched
 from tests.proof.network.hands import DOORS, KINDS, RawHand, hand_of
 from tests.proof.network.lost_replies import CUTS_A_ROUND, Tally, Trial
@@ -20,8 +20,6 @@ from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 ROUNDS = max(1, round(2 * SCALE))
 
 

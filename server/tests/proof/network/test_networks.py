@@ -5,7 +5,6 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import Launched, launched, percentile
 from tests.proof.network.bad_networks import (
     BACK_IN_S,
@@ -34,8 +34,6 @@ from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 ROUNDS = max(1, round(SCALE))
 HALF_OPEN = 10  # connections of each sort
 LAG_MS = 250  # that a loaded machine may show by itself

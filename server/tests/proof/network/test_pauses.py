@@ -5,20 +5,18 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.network.pauses import Report, run
 from tests.proof.report import Figure, publish
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 PAUSES_S = (0.3, 0.8, 2.8)  # the last one outlasts every lease
 LONG_S = (2.5, 20.0)  # further ones of bigger runs
 KEPT = 0.999

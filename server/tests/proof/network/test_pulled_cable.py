@@ -5,7 +5,6 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import SERVER, Launched, launched
 from tests.proof.network.bad_networks import BACK_IN_S, GIVES_UP_IN_S, LEASE_S, push
 from tests.proof.network.cable import SERVER_SIDE, Cable
@@ -23,8 +23,6 @@ from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 PULLS = max(2, round(2 * SCALE))
 PULLED_S = (0.5, 3.0)
 KINDS = ("sync", "async")

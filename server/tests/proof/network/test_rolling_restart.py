@@ -5,7 +5,6 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import Launched, launched, percentile
 from tests.proof.network.lost_replies import jobs_in
 from tests.proof.network.sdk_load import EACH, Consumer, Producer, Run, end_all, handled_again
@@ -23,8 +23,6 @@ from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 RESTARTS = max(2, round(3 * SCALE))
 BETWEEN_S = (0.3, 1.0)
 SECONDS = (0.01, 0.05, 0.2, 1.5)  # of a handler; the longest outlast a restart

@@ -5,13 +5,13 @@ PROOF_SEED and PROOF_SCALE choose another run; a failure prints both.
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice, product
 from pathlib import Path
 
 import pytest
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import launched
 from tests.proof.network.drained_worker import KINDS
 from tests.proof.network.drains import Order, Outcome, carry_out
@@ -20,8 +20,6 @@ from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-SEED = int(os.environ.get("PROOF_SEED", "20261122"))
-SCALE = float(os.environ.get("PROOF_SCALE", "1"))
 DRAINS = max(4, round(24 * SCALE))
 TWICE = max(4, round(4 * SCALE))  # of them get a second signal
 ABRUPT = 2

@@ -7,7 +7,6 @@ and the rest to damage (T5). RESULTS gets a list of the records of the figures. 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import shutil
@@ -30,7 +29,7 @@ from tests.proof.power.figures_of_power import (
 from tests.proof.power.io_faults import VARIANTS, Trial, calls_of, try_fault
 from tests.proof.power.launching import Launcher, build
 from tests.proof.power.recording import record
-from tests.proof.report import Figure, save
+from tests.proof.report import Figure, publish, save_all
 
 CUT_SHARE, FAULT_SHARE, DAMAGE_SHARE = 0.65, 0.25, 0.1
 RUN_S = 6.0
@@ -139,14 +138,6 @@ def round_folder(name: str) -> Iterator[tuple[Path, list[str]]]:
         shutil.rmtree(folder)
 
 
-def recorded(figure: Figure) -> dict[str, object]:
-    """The record of a figure, as report.save writes it."""
-    print(figure.line, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        found: dict[str, object] = json.loads(save(figure, Path(folder)).read_text())
-        return found
-
-
 def main(minutes: str, seed: str, results: str) -> int:
     logging.disable(logging.CRITICAL)  # each refused file is a line
     seconds = 60 * float(minutes)
@@ -157,11 +148,7 @@ def main(minutes: str, seed: str, results: str) -> int:
             campaign.failing_calls(FAULT_SHARE * seconds),
             asyncio.run(campaign.damages(DAMAGE_SHARE * seconds)),
         ]
-    path = Path(results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([recorded(figure) for figure in figures], indent=2, ensure_ascii=False)
-    path.write_text(text + "\n")
-    print(f"wrote {path}")
+    save_all([publish(figure) for figure in figures], Path(results))
     return 1 if any(figure.bad for figure in figures) else 0
 
 

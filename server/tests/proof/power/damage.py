@@ -104,11 +104,6 @@ def copied(folder: Path) -> Image:
     }
 
 
-def places(store: Store, file: str, step: int = PAGE) -> Iterator[int]:
-    """One byte of each page, or of each frame of the WAL."""
-    yield from range(0, len(store.image[file]), step)
-
-
 def flip(content: bytearray, place: int, chance: random.Random) -> None:
     content[place] ^= 1 << chance.randrange(8)
 
@@ -186,12 +181,20 @@ def verdict(
         told = f"{len(lost)} jobs are gone and {len(other)} are as they were before"
         if damage.how == "cut":
             return CUT_SHORT, told
-        return (LAST_COMMIT if len(lost) + len(other) == 1 else GONE), told
+        return (LAST_COMMIT if _is_last(store, damage, len(lost) + len(other)) else GONE), told
     if lost or not waiting <= claimed:
         return GONE, f"{lost or waiting - claimed}"
     if other:
         return CHANGED, f"{found[other[0]]} was {store.jobs[other[0]]}"
     return HARMLESS, "all is as it was"
+
+
+def _is_last(store: Store, damage: Damage, jobs: int) -> bool:
+    """Whether one change is gone that was in the last commit, where the damage is."""
+    wal = store.image[WAL]
+    starts = range(WAL_HEAD, len(wal), FRAME)
+    *_, before, _last = (start for start in starts if any(wal[start + 4 : start + 8]))
+    return jobs == 1 and damage.place - damage.place % 512 + 512 > before + FRAME
 
 
 async def everything(store: SqliteStore) -> list[Job]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.crash.kill_loop import traffic
+from tests.acceptance.processes import until
+from tests.proof.crash.kill_loop import has_begun, traffic
 from tests.proof.history import Call, read_folder
 from tests.proof.power.disk import Disk
 from tests.proof.power.io_log import Op, read_logs
@@ -46,6 +47,7 @@ def record(
     server = WatchedServer(folder, launcher, plan)
     server.start()
     with traffic(folder, server, seed, CLIENTS, int(60 + seconds)):
+        until(lambda: has_begun(folder, CLIENTS), 20, "every client is at work")
         time.sleep(seconds / 3)
         server.kill()
         server.start()

@@ -19,7 +19,7 @@ from tests.proof.power.launching import FAIL_SYNC, FAIL_WRITE, Launcher, build
 from tests.proof.power.needs import needs_gcc
 from tests.proof.report import publish
 
-pytestmark = [pytest.mark.acceptance, needs_gcc]
+pytestmark = [pytest.mark.acceptance, needs_gcc, pytest.mark.alone]
 
 TRIALS = scaled(25)
 CONTROL = "EIO on a sync"

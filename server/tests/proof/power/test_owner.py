@@ -23,7 +23,7 @@ from tests.proof.power.owners import (
 )
 from tests.proof.report import Figure, publish
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 JOBS = 20
 ROUNDS = 3  # of a kill and a start

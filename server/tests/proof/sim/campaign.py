@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from tests.proof.report import Figure
 from tests.proof.sim.run import Result, simulate
 
 SHOWN = 3  # broken seeds whose histories are told
@@ -51,3 +52,19 @@ class Campaign:
             "faults": self.faults.total(),
             "seconds": round(self.seconds, 1),
         }
+
+
+def figure_of(campaign: Campaign, seconds: float) -> Figure:
+    return Figure(
+        test="T30",
+        title="deterministic simulation of the server",
+        promises=("C2", "C3", "C4", "C5", "C6", "C7", "C8"),
+        seed=campaign.seed,
+        what="simulated runs",
+        tries=campaign.runs,
+        bad=campaign.bad,
+        bar="no rule broken under any seed",
+        seconds=seconds,
+        control="servers with one fault each, see T30-mutants",
+        numbers=campaign.numbers,
+    )

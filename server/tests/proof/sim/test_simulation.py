@@ -15,8 +15,8 @@ from random import Random
 
 import pytest
 from tests.proof.knobs import AGAIN, SCALE, SEED, patience, scaled
-from tests.proof.report import Figure, publish
-from tests.proof.sim.campaign import Campaign
+from tests.proof.report import publish
+from tests.proof.sim.campaign import Campaign, figure_of
 from tests.proof.sim.loop import NeverEndsError, SimLoop
 from tests.proof.sim.run import simulate
 from tests.proof.sim.setting import FAULTS
@@ -38,21 +38,7 @@ def test_no_order_of_events_breaks_a_rule() -> None:
     campaign = Campaign(SEED)
     campaign.run(seconds=SECONDS, most=SEEDS)
 
-    publish(
-        Figure(
-            test="T30",
-            title="deterministic simulation of the server",
-            promises=("C2", "C3", "C4", "C5", "C6", "C7", "C8"),
-            seed=SEED,
-            what="simulated runs",
-            tries=campaign.runs,
-            bad=campaign.bad,
-            bar="no rule broken under any seed",
-            seconds=campaign.seconds,
-            control="servers with one fault each, see T30-mutants",
-            numbers=campaign.numbers,
-        )
-    )
+    publish(figure_of(campaign, campaign.seconds))
     assert campaign.bad == 0, f"{AGAIN}\n{campaign.told()}"
     assert campaign.runs >= min(LEAST_SEEDS, SEEDS)
     assert set(campaign.faults) == set(FAULTS), campaign.faults
