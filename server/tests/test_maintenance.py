@@ -507,6 +507,49 @@ async def test_a_loop_that_oversleeps_by_more_than_a_second_was_stopped(world: W
         assert await world.state(job["id"]) == "waiting"
 
 
+class Slow(Wrapped):
+    """Its grace takes `ms` of the clock each time, for the given number of times."""
+
+    def __init__(self, store: Store, clock: ManualClock, ms: int, times: int) -> None:
+        super().__init__(store)
+        self.clock, self.ms, self.times = clock, ms, times
+
+    async def grace(self, now: int, shift: int = 0) -> int:
+        changed = await self.store.grace(now, shift)
+        if self.times:
+            self.times -= 1
+            self.clock.advance(self.ms)
+        return changed
+
+
+async def test_a_grace_that_is_always_slow_does_not_hold_up_the_rest(
+    store: Store, clock: ManualClock
+) -> None:
+    """A slow disk with many leases looks like a stop each time; there must be an end to it."""
+    world = World(Slow(store, clock, 10_000, 1_000), clock)
+    delayed = await world.push(delay_ms=1_000)
+    async with Loop(world) as loop:
+        clock.advance(3_600_000)
+        await loop.turn()
+
+        assert await world.state(delayed) == "waiting"
+
+
+async def test_a_stop_while_leases_follow_the_clock_gives_grace(
+    store: Store, clock: ManualClock
+) -> None:
+    """JW-TIME-3."""
+    world = World(Slow(store, clock, 40_000, 1), clock)
+    job = await world.active()
+    async with Loop(world) as loop:
+        clock.jump(-DAY)
+        await loop.turn()
+
+        assert await world.state(job["id"]) == "active"
+        await loop.pass_time(29_000)
+        assert await world.state(job["id"]) == "active"
+
+
 # --- waking up ---
 
 

@@ -192,10 +192,13 @@ class Heart:
         Have jobs fetched over a new connection where the old one brings nothing, as the server says, or may be dead:
         a pull that was sent before heartbeats failed would else wait for its whole time, and what it was given with it.
         """
-        failed_at, self._failed_at = self._failed_at, None
+        failed_at = self._failed_at
         outlived = failed_at is not None and started - (report.last_pull or 0.0) <= failed_at
+        if not outlived:
+            self._failed_at = None
         now = self._runtime.monotonic()
         if self._hearing.must_rebuild(deaf=deaf or outlived, free=report.free or 0, now=now):
+            self._failed_at = None
             why = "the server finds this worker deaf" if deaf else "the connection was lost"
             logger.warning("%s; fetching over a new connection", why)
             self._on_deaf()

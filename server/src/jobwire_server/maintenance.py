@@ -42,6 +42,7 @@ _JUMP_MS: Final = 1_000
 _OVERSLEPT_MS: Final = 1_000
 # The same while it was at work, where a slow disk or many jobs that are due also cost time.
 _GAP_MS: Final = 5_000
+_GRACES: Final = 3
 
 
 class Maintenance:
@@ -61,8 +62,7 @@ class Maintenance:
 
     async def start(self) -> None:
         """After downtime: every lease gets one lease length of grace (JW-TIME-3)."""
-        self._last_run = self._core.clock.now()  # so that a stop from here on is noticed
-        graced = await self._core.store.grace(self._last_run)
+        graced = await self._grace()
         if graced:
             _log.info("leases.graced", count=graced)
 
@@ -115,13 +115,11 @@ class Maintenance:
         return min(max(due, now), now + self._tick_ms)
 
     async def _watch_clock(self) -> int:
-        """Move the leases along with a clock that was set, and give them grace after a gap; 1 when time may go on."""
-        clock, store = self._core.clock, self._core.store
+        """Move the leases along with a clock that was set, and give them grace after a gap; 1: time may go on."""
+        clock = self._core.clock
         if self._last_run is not None and self._was_stopped(self._last_run):
-            now = clock.now()
-            _log.warning("loop.stopped", for_ms=now - self._last_run)
-            await store.grace(now)
-            self._last_run = now
+            _log.warning("loop.stopped", for_ms=clock.now() - self._last_run)
+            await self._grace()
         drift = clock.drift()
         if abs(drift) > _JUMP_MS:  # as well as a stop: a machine that slept may find its clock set
             _log.warning("clock.jumped", by_ms=drift)
@@ -130,9 +128,24 @@ class Maintenance:
             self._last_run = clock.now()
             self._next.clear()
         if self._shift:
-            await store.grace(clock.now(), shift=self._shift)
-            self._shift = 0
-        return int(self._last_run is None or not self._was_stopped(self._last_run))
+            await self._grace()
+        return 1
+
+    async def _grace(self) -> int:
+        """
+        Move the leases by what the clock was set, or give them grace: how many changed.
+
+        A call that took long may have been stopped in its midst, so it is followed by another one; by a few at most, because a slow disk and
+        many leases take their time as well.
+        """
+        clock, store, changed = self._core.clock, self._core.store, 0
+        for _ in range(_GRACES):
+            began = clock.now()
+            changed += await store.grace(began, shift=self._shift)
+            self._shift, self._last_run = 0, clock.now()
+            if self._last_run - began <= _OVERSLEPT_MS:
+                break
+        return changed
 
     def _was_stopped(self, last_run: int) -> bool:
         now = self._core.clock.now()

@@ -139,6 +139,14 @@ def test_a_target_that_cannot_be_is_refused(jobwire: Run, target: str, message: 
     assert message in result.err
 
 
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", ".lock", ".ballast"])
+def test_the_files_beside_the_store_are_no_target(jobwire: Run, end: str) -> None:
+    result = jobwire("backup", "jobs.db", f"jobs.db{end}", "--force")
+
+    assert (result.code, counted(STORE)) == (2, 2)
+    assert "belongs to the store" in result.err or "is in use" in result.err
+
+
 def test_the_store_itself_is_no_target(jobwire: Run, store: apsw.Connection) -> None:
     store.close()
 

@@ -240,6 +240,35 @@ async def test_a_second_owner_is_refused(path: Path) -> None:
         pass
 
 
+async def test_a_second_owner_in_this_process_is_refused_under_another_name(path: Path) -> None:
+    """To open the file and close it again would end SQLite's own locks on it."""
+    async with opened(path):
+        os.link(path, path.with_name("other.db"))
+
+        with pytest.raises(StoreInUse, match="by another name of the file"):
+            await a_store(path.with_name("other.db")).open(NOW)
+
+        assert "POSIX" in locks_on(path)
+
+
+async def test_a_reader_does_not_keep_a_closed_store_connected(path: Path) -> None:
+    """Else SQLite's locks would end with the owner's, and a store that is opened again would have none."""
+    reader = apsw.Connection(str(path))
+    async with opened(path) as store:
+        await push(store, a_job())
+        reader.execute("BEGIN; SELECT * FROM sqlite_schema").fetchall()
+        await push(store, a_job())
+
+    assert [each for each in apsw.connections() if each is not reader] == []
+    reader.close()
+
+
+def locks_on(path: Path) -> str:
+    inode = path.stat().st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return "\n".join(line for line in lines if f":{inode} " in line)
+
+
 async def test_the_lock_of_a_dead_process_is_free(path: Path) -> None:
     path.with_name("jobs.db.lock").write_text("process 1 on elsewhere\n")
 

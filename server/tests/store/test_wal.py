@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 from tests.proof.power.damage import FRAME, NAME, WAL, WAL_HEAD, Store, filled
 from tests.proof.power.opening import lay_out
@@ -73,6 +75,20 @@ async def test_the_frames_of_an_earlier_life_are_no_damage(store: Store, tmp_pat
 
     begun = other.image[WAL][:WAL_HEAD] + store.image[WAL][WAL_HEAD:]
     check_wal(written(store, begun, tmp_path), None)
+
+
+async def test_a_program_that_holds_the_file_is_waited_for(store: Store, tmp_path: Path) -> None:
+    path = written(store, store.image[WAL], tmp_path)
+    other = apsw.Connection(str(path))
+    other.pragma("locking_mode", "exclusive")
+    other.execute("BEGIN IMMEDIATE")
+
+    looking = asyncio.create_task(asyncio.to_thread(check_wal, path, None))
+    await asyncio.sleep(0.05)
+    assert not looking.done()
+    other.execute("ROLLBACK")
+    other.close()
+    await looking
 
 
 async def test_looking_changes_nothing(store: Store, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from jobwire_server.store.sqlite import schema
 _STEP_PAGES: Final = 1_000  # 4 MiB between two looks at the progress
 _BUSY_MS: Final = 10_000  # how long another process may hold the file, such as a server that starts
 _MIB: Final = 1024 * 1024
+_OF_A_STORE: Final = ("-wal", "-shm", "-journal", ".lock", ".ballast")  # the files beside a store
 _BESIDE: Final = ("-wal", "-journal")  # what SQLite would apply to a file of that name
 
 Advance = Callable[[int, int], None]  # (pages done, pages in all)
@@ -107,6 +108,9 @@ def _check_target(source: Path, target: Path, *, force: bool) -> None:
         raise usage(f"{target} is a directory", "name a file in it")
     if _is_open(target):
         raise usage(f"{target} is a store that is in use, or was not closed", "name another TARGET")
+    file = source.resolve()
+    if target.resolve() in {file.with_name(file.name + end) for end in _OF_A_STORE}:
+        raise usage(f"{target} belongs to the store that is copied", "name another TARGET")
     if target.exists() and target.samefile(source):
         raise usage("SOURCE and TARGET are the same file", "name another TARGET")
     if target.exists() and not force:

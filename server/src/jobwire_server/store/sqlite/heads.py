@@ -9,6 +9,7 @@ Rule 2: nothing depends on it for safety: the guard on the revision stands in th
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from jobwire_server.model import JobState
@@ -29,7 +30,7 @@ class Heads:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[str, Head] = {}
+        self._known: OrderedDict[str, Head] = OrderedDict()
 
     def saw(self, seq: int, job: Job) -> None:
         """The row at this seq is now `job`."""
@@ -38,7 +39,7 @@ class Heads:
             return
         self._known[job.id] = (seq, job.revision, job.state)
         if len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)  # a dict would look through all that were deleted
 
     def known(self, ids: Iterable[str]) -> dict[str, Head]:
         """The heads of those of these jobs that are known."""

@@ -15,6 +15,9 @@ from jobwire_server.errors import StoreInUse
 _FAR_BYTE: Final = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 1 << 60, 1, 0)
 _SET_LOCK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)  # Linux
 
+# The files that stores of this process own.
+_OWNED: Final[set[tuple[int, int] | None]] = set()
+
 
 class Ownership:
     """
@@ -31,13 +34,17 @@ class Ownership:
         self._file = Path(os.path.realpath(database))  # a link is another name of the same file
         self.path = self._file.with_name(self._file.name + ".lock")
         self._fds: list[int] = []
+        self._inode: tuple[int, int] | None = None
 
     def take(self) -> None:
         """Raises StoreInUse when another owner lives, also one in this process."""
         try:
             self._lock_beside()
+            self._refuse_own()
             if _SET_LOCK is not None:
                 fcntl.fcntl(self._opened(self._file), _SET_LOCK, _FAR_BYTE)
+            self._inode = _inode_of(self._file)
+            _OWNED.add(self._inode)
         except BlockingIOError:
             self.release()
             raise self._in_use("another process, by another name of the file") from None
@@ -55,6 +62,11 @@ class Ownership:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
+    def _refuse_own(self) -> None:
+        """A store of this process by another name: opening the file would end SQLite's locks on it when it is closed again."""
+        if self._file.exists() and _inode_of(self._file) in _OWNED:
+            raise self._in_use("this process, by another name of the file")
+
     def _opened(self, path: Path) -> int:
         self._fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         return self._fds[-1]
@@ -66,5 +78,12 @@ class Ownership:
 
     def release(self) -> None:
         """Idempotent."""
+        _OWNED.discard(self._inode)
+        self._inode = None
         while self._fds:
             os.close(self._fds.pop())
+
+
+def _inode_of(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino

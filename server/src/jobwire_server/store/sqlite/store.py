@@ -183,14 +183,19 @@ class SqliteStore:
         """The writer's connection closes last: it leaves a file without a WAL."""
         while self._connections:
             connection = self._connections.pop()
-            try:
-                if not self._connections and not self._health.failed:
-                    connection.set_busy_timeout(0)  # a reader, such as a backup, is not waited for
-                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                connection.close(True)
-            except apsw.Error as error:  # everything that was answered is in the WAL
-                _log.warning("the last checkpoint of %s did not succeed: %s", self._path, error)
+            if not self._connections and not self._health.failed:
+                self._checkpoint_last(connection)
+            connection.close(
+                True
+            )  # whatever came before: release() ends SQLite's locks on what is still open
         self._ownership.release()
+
+    def _checkpoint_last(self, connection: apsw.Connection) -> None:
+        try:
+            connection.set_busy_timeout(0)  # a reader, such as a backup, is not waited for
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:  # everything that was answered is in the WAL
+            _log.warning("the last checkpoint of %s did not succeed: %s", self._path, error)
 
     # --- jobs ---
 

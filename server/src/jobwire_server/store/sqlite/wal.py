@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from jobwire_server.errors import StoreUnusable
+from jobwire_server.store.sqlite.connecting import BUSY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,16 +36,19 @@ _NOOP: Final = getattr(apsw, "SQLITE_CHECKPOINT_NOOP", apsw.SQLITE_CHECKPOINT_PA
 def check_wal(path: Path, vfs: str | None) -> None:
     """Raises StoreUnusable for a damaged WAL. Before any other connection: it opens the file as no open SQLite file may be."""
     path = path.resolve()  # where SQLite looks for the WAL
-    commits = _commits(path.with_name(path.name + "-wal"))
-    if not commits:
-        return
-    in_use = _frames_in_use(path, vfs)
-    dropped = sum(frame > in_use for frame in commits)
-    if dropped > 1:
-        raise StoreUnusable(
-            f"{path}-wal is damaged, and {dropped} commits behind the damage would be lost; restore a backup, "
-            "or delete that file to go on with what came before it"
-        )
+    wal = path.with_name(path.name + "-wal")
+    commits = _commits(wal)
+    while commits:
+        in_use = _frames_in_use(path, vfs)
+        dropped = sum(frame > in_use for frame in commits)
+        if dropped <= 1:
+            return
+        before, commits = commits, _commits(wal)
+        if commits == before:  # else another program has moved them to the file meanwhile
+            raise StoreUnusable(
+                f"{wal} is damaged, and {dropped} commits behind the damage would be lost; restore a backup, "
+                'or start once with sqlite.synchronous = "normal" to go on with what came before the damage'
+            )
 
 
 def _commits(wal: Path) -> list[int]:
@@ -100,6 +104,7 @@ def _frames_in_use(path: Path, vfs: str | None) -> int:
     """How many frames SQLite reads. Leaves the files as they are."""
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
+        connection.set_busy_timeout(BUSY_MS)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.execute("PRAGMA schema_version").fetchall()
         return connection.wal_checkpoint(mode=_NOOP)[0]
