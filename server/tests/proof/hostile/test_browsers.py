@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.proof.hostile.attacked import SEED, Attacked, attacked
+from tests.proof.hostile.attacked import Attacked, attacked
 from tests.proof.hostile.chromium import browsing
 from tests.proof.hostile.evil_pages import EvilSite, evil_site
 from tests.proof.hostile.rebinding import rebound
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import SCALE, SEED, Attacked, ask, attacked, say
+from tests.proof.hostile.attacked import Attacked, ask, attacked, say
 from tests.proof.hostile.guessing import Guesser, guess_together
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
-from tests.proof.hostile.attacked import SCALE, SEED, Attacked, allow_many_sockets, attacked
+from tests.proof.hostile.attacked import Attacked, allow_many_sockets, attacked
 from tests.proof.hostile.bystander import Bystander, bystander
 from tests.proof.hostile.crowd import crowd
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.launched import percentile
 from tests.proof.report import Figure, publish
 

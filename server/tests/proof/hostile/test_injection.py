@@ -10,9 +10,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import SEED, Attacked, attacked, rest_of
+from tests.proof.hostile.attacked import Attacked, attacked, rest_of
 from tests.proof.hostile.bound_sql import FORMATTED, PUT_TOGETHER, doubtful, sources, statements
 from tests.proof.hostile.hostile_names import NAMES, Send, over_http, over_tcp, tried
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 import jobwire_server

@@ -16,8 +16,9 @@ from urllib.parse import quote
 import pytest
 import typer.main
 from prometheus_client.parser import text_string_to_metric_families
-from tests.proof.hostile.attacked import SEED, Attacked, ask, attacked, rest_of, say
+from tests.proof.hostile.attacked import Attacked, ask, attacked, rest_of, say
 from tests.proof.hostile.nasty_text import FORGED, NASTY, obeyed
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.cli import main

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from jobwire import AsyncClient, AsyncWorker, Client, Worker
-from tests.proof.hostile.attacked import SEED, Attacked, ask, attacked
+from tests.proof.hostile.attacked import Attacked, ask, attacked
 from tests.proof.hostile.canaries import (
     DATA,
     GOOD,
@@ -26,6 +26,7 @@ from tests.proof.hostile.canaries import (
     ask_everything,
     say_everything,
 )
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.cli import main

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
-from tests.proof.hostile.attacked import SCALE, SEED, allow_many_sockets, attacked
+from tests.proof.hostile.attacked import allow_many_sockets, attacked
 from tests.proof.hostile.bystander import bystander, p99
 from tests.proof.hostile.slow_clients import attack, kinds, survivors
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]

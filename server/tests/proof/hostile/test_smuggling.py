@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import SCALE, SEED, Attacked, ask, attacked, rest_of
+from tests.proof.hostile.attacked import Attacked, ask, attacked, rest_of
 from tests.proof.hostile.naive_http import naive_http
 from tests.proof.hostile.process_memory import MIB, forget_peak, peak
 from tests.proof.hostile.smuggled_requests import (
@@ -22,6 +22,7 @@ from tests.proof.hostile.smuggled_requests import (
     cases,
     misled,
 )
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance

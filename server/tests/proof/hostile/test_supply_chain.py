@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import SEED
 from tests.proof.hostile.distributions import build_twice, files_of, lone_python, metadata_of
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,9 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import SEED, attacked, say
+from tests.proof.hostile.attacked import attacked, say
 from tests.proof.hostile.process_memory import MIB
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server.metrics import Metrics

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.proof.hostile.attacked import SCALE, SEED
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
 
 from jobwire_server import auth

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 from jobwire import AsyncClient, Client, TransportError
-from tests.proof.hostile.attacked import SEED, Attacked, attacked
+from tests.proof.hostile.attacked import Attacked, attacked
 from tests.proof.hostile.tls_server import (
     HOST,
     TlsServer,
@@ -19,6 +19,7 @@ from tests.proof.hostile.tls_server import (
     speak,
     tls_server,
 )
+from tests.proof.knobs import SEED
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
