@@ -58,7 +58,9 @@ def take_ids_as_items(request: Any, ids: Sequence[str]) -> bool:
 def unknown_command(command: str | Any, known: Collection[str]) -> JobwireError:
     """UNKNOWN_COMMAND, with the nearest command there is; of a long one only the start is said back."""
     said = str(command)[:64]
-    near = get_close_matches(said, sorted(known), n=1)
+    # A comparison takes some 15 µs, and who sends bad lines may send many; the first letter is hardly ever the wrong one.
+    alike = [name for name in sorted(known) if name[0] == said[:1]]
+    near = get_close_matches(said, alike, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return JobwireError("UNKNOWN_COMMAND", f"Unknown command: {said}{hint}", {"cmd": said})
 

@@ -56,7 +56,8 @@ def to_pointer(path: str) -> str:
 
 def _unknown(field: str, kind: type[msgspec.Struct], path: str) -> str:
     known = _fields_at(kind, path)
-    near = get_close_matches(field, known, n=1)
+    # As for unknown commands: the first letter is hardly ever the wrong one, and a comparison costs 15 µs.
+    near = get_close_matches(field, [name for name in known if name[0] == field[:1]], n=1)
     hint = (
         f"; did you mean '{near[0]}'?" if near else "; remove it, this server would not act on it"
     )
