@@ -183,7 +183,7 @@ def figure_of(soak: Soak, sampler: Sampler, shape: Shape, seed: int, seconds: fl
     fitted = sum(bool(settled(life)) for life in warm)
     memory = f"at most {CEILING_BYTES // MIB} MiB (no life was long enough to fit a slope)"
     if fitted:
-        memory = "does not grow by more than 1 MiB/h beyond noise"
+        memory = "does not grow by more than 1 MiB/h once SQLite's caches are full"
     for problem in (*soak.violations, *found):
         print(problem, flush=True)
     return Figure(

@@ -17,7 +17,10 @@ from tests.proof.crash.moments import Victim
 MIB = 1024 * 1024
 LEAK_PER_HOUR = MIB
 NOISE_BYTES = MIB  # what an allocator may take after the warm-up without being a leak
-LEAST_FITTED_S = 120  # a shorter life still fills the caches of SQLite, two of 32 MiB
+LEAST_FITTED_S = 120  # a shorter life is still filling its caches
+CACHES_BYTES = (
+    2 * 32 * MIB
+)  # of SQLite, one each for the writer and the reader; they fill with what is used
 CEILING_BYTES = 256 * MIB  # of any life, long or short
 LEAST_SAMPLES = 8
 MOST_FITTED = 300  # samples of one life; more say nothing more, and pairs are quadratic
@@ -130,10 +133,15 @@ def settled(life: Sequence[Sample]) -> Series:
     return [(each.age, each.rss) for each in life if each.age >= ends / 2]
 
 
-def leaks(series: Series) -> bool:
-    """Whether memory grows faster than is allowed, and by more than noise in the time that was looked at."""
+def room_in_caches(life: Sequence[Sample], series: Series) -> float:
+    """How much the caches of a process may still take, in bytes, when its memory begins to be judged."""
+    return max(0.0, life[0].rss + CACHES_BYTES - series[0][1])
+
+
+def leaks(series: Series, room: float = 0.0) -> bool:
+    """Whether memory grows faster than is allowed, and by more than noise and `room` in the time that was looked at."""
     rate, span = slope(series), series[-1][0] - series[0][0]
-    return rate * 3_600 > LEAK_PER_HOUR and rate * span > NOISE_BYTES
+    return rate * 3_600 > LEAK_PER_HOUR and rate * span > NOISE_BYTES + room
 
 
 def is_flat(values: Sequence[float]) -> bool:
@@ -154,7 +162,8 @@ def growths(samples: Sequence[Sample], warm_up_s: float) -> list[str]:
     found = []
     for life in lives(samples, warm_up_s):
         series = settled(life)
-        if max(each.rss for each in life) > CEILING_BYTES or (series and leaks(series)):
+        is_leaking = bool(series) and leaks(series, room_in_caches(life, series))
+        if is_leaking or max(each.rss for each in life) > CEILING_BYTES:
             found.append(f"the memory of process {life[0].life} grows")
         if not is_flat([each.fds for each in life]):
             found.append(f"the descriptors of process {life[0].life} grow")

@@ -73,6 +73,14 @@ def test_noise_is_no_leak(per_hour: float, seconds: int) -> None:
     assert not leaks(resident(per_hour, seconds))
 
 
+def test_what_fills_a_cache_is_no_leak_and_what_goes_on_after_it_is() -> None:
+    filling = [sample(n, rss=60 * MIB + min(n, 300) * MIB // 5) for n in range(600)]
+    leaking = [sample(n, rss=60 * MIB + n * MIB // 5) for n in range(900)]
+
+    assert growths(filling, warm_up_s=5) == []
+    assert growths(leaking, warm_up_s=5) == ["the memory of process 1 grows"]
+
+
 def test_descriptors_that_grow_are_caught() -> None:
     assert is_flat([20, 21, 20, 22, 20, 20, 21, 20, 22])
     assert not is_flat(list(range(20, 60)))
