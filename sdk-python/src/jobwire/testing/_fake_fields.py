@@ -41,6 +41,7 @@ SERVER_LIMITS: Final[dict[str, int]] = {
     "backoff_schedule": 64,
     "max_attempts": 10_000,
     "token_bytes": KEY,
+    "unauthenticated_line_bytes": 65_536,
 }
 
 

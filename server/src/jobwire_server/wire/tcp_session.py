@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_BYTES: Final = 2 * LINE_BYTES
 # Answers that are ready are sent before more lines are looked at, so that a flood of bad lines cannot pile them up.
-SEND_BYTES: Final = 64 * 1024
+SEND_BYTES: Final = 16 * 1024
 
 _WELL: Final = answers.Done()
 # The commands that may be held until there is something to say.
