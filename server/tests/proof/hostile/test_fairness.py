@@ -25,9 +25,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300), pytest.mark.alon
 
 CONNECTIONS = round(200 * SCALE)
 JOBS = round(25_000 * SCALE)
-FLOOR_MS = (
-    150.0  # below this a 99th percentile says more of a machine of two processors than of the server
-)
+FLOOR_MS = 150.0  # below this a 99th percentile says more of a machine of two processors than of the server
 WORST_MS = 10_000.0  # what a call may take while others saturate the server
 QUIET_S, WATCH_S = 1.0, 1.5
 SHARED = (("counts of a long queue", 0), ("counts of a long queue", 1), ("small pushes", 1))

@@ -32,9 +32,7 @@ SLACK_S = 5.0
 EARLY_S = 1.2  # the TCP door counts from its last look at the clock, at most a second ago
 LIMIT_S = DEADLINE_S + SLACK_S
 DRIP_S = 0.4
-FLOOR_MS = (
-    150.0  # below this a 99th percentile says more of a machine of two processors than of the server
-)
+FLOOR_MS = 150.0  # below this a 99th percentile says more of a machine of two processors than of the server
 OTHERS = 16  # sockets that the server has of its own, and the bystander's
 
 
