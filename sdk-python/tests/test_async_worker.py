@@ -450,7 +450,10 @@ async def test_stopping_waits_for_running_jobs_and_takes_no_new_ones(
     assert fake.job(late)["state"] == "waiting"
 
 
-async def test_an_idle_worker_that_stops_says_so(fake: FakeServer, client: AsyncClient) -> None:
+async def test_an_idle_worker_that_stops_says_so(
+    fake: FakeServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "QUIET_NOTICE", PATIENCE)
     async with AsyncWorker(client, "q", worker_id="w1"):
         await comes(fake, "pull")
 

@@ -620,7 +620,10 @@ def test_stopping_waits_for_running_jobs_and_takes_no_new_ones(
     assert fake.job(late)["state"] == "waiting"
 
 
-def test_an_idle_worker_that_stops_says_so(fake: FakeServer, client: Client) -> None:
+def test_an_idle_worker_that_stops_says_so(
+    fake: FakeServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "QUIET_NOTICE", PATIENCE)
     with Worker(client, "q", worker_id="w1"):
         fake.wait_for("pull")
 

@@ -15,6 +15,7 @@ from jobwire import Client, Job, JobwireError
 from jobwire.testing import FakeServer
 
 PATIENCE = 10.0  # seconds that a test waits for something before it counts as failed
+SOON = 1.0  # seconds until something falls due that the calls before it must not miss, on a slow machine either
 _names = itertools.count(1)
 
 

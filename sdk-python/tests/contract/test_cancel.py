@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.contract.target import (
     PATIENCE,
+    SOON,
     Target,
     push_and_take,
     refused,
@@ -77,9 +78,9 @@ def test_a_job_that_was_asked_to_stop_ends_cancelled_with_its_time(
     client: Client, target: Target, queue: str
 ) -> None:
     """JW-CANCEL-3, JW-FAIL-8."""
-    job = push_and_take(client, queue, timeout=0.1)
+    job = push_and_take(client, queue, timeout=SOON)
     client.cancel(job)
-    target.elapse(0.1)
+    target.elapse(SOON)
 
     until(lambda: state_of(client, job) == "cancelled")
     assert client.get_job(job).reason == "cancelled"
@@ -150,11 +151,11 @@ def test_a_held_heartbeat_is_answered_by_a_lost_lease(
     client: Client, other: Client, target: Target, queue: str
 ) -> None:
     """JW-HB-5."""
-    client.push(queue, "job", timeout=0.1)
+    client.push(queue, "job", timeout=SOON)
     [job] = client.pull(queue, worker_id=queue)
     held = HeldHeartbeat(client, other, queue, 7)
 
-    target.elapse(0.1)
+    target.elapse(SOON)
 
     answer = held.answer()
     assert (answer.cancelled, answer.lost) == ((), (job.id,))

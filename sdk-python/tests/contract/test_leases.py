@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.contract.target import (
+    SOON,
     Target,
     push_and_take,
     refused,
@@ -364,10 +365,10 @@ def test_a_job_that_takes_too_long_fails_with_its_backoff(
     client: Client, target: Target, queue: str
 ) -> None:
     """JW-FAIL-8, JW-TIME-4."""
-    client.push(queue, "job", timeout=0.1, backoff="fixed", backoff_delay=60)
+    client.push(queue, "job", timeout=SOON, backoff="fixed", backoff_delay=60)
     [job] = client.pull(queue, worker_id="w-1")
     client.heartbeat(job)
-    target.elapse(0.1)
+    target.elapse(SOON)
 
     until(lambda: state_of(client, job) == "delayed")
 

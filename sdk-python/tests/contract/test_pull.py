@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.contract.target import (
     PATIENCE,
+    SOON,
     Target,
     push_and_take,
     refused,
@@ -49,11 +50,11 @@ def test_a_delayed_job_stands_where_its_ready_time_puts_it(
     client: Client, target: Target, queue: str
 ) -> None:
     """JW-PULL-3, JW-TIME-5."""
-    client.push(queue, "delayed", delay=0.1)
+    client.push(queue, "delayed", delay=SOON)
     client.push(queue, "first")
     assert names(client.pull(queue, count=2)) == ["first"]
 
-    target.elapse(0.1)
+    target.elapse(SOON)
     until(lambda: client.stats(queue).counts.delayed == 0)
     client.push(queue, "last")
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.contract.target import Target, push_and_take, refused, refused_at, state_of, take, until
+from tests.contract.target import (
+    SOON,
+    Target,
+    push_and_take,
+    refused,
+    refused_at,
+    state_of,
+    take,
+    until,
+)
 
 from jobwire import Client, ConflictError, PushResult
 
@@ -110,11 +119,11 @@ def test_a_window_keeps_the_key_after_the_end(client: Client, queue: str, end: s
 
 def test_a_window_is_over_in_its_time(client: Client, target: Target, queue: str) -> None:
     """JW-UNIQ-6."""
-    job = push_and_take(client, queue, unique_key="k", unique_for=0.2)
+    job = push_and_take(client, queue, unique_key="k", unique_for=SOON)
     client.ack(job)
     assert refused(client.push, queue, "job", unique_key="k").code == "DUPLICATE_KEY"
 
-    target.elapse(0.2)
+    target.elapse(SOON)
 
     assert until(lambda: _pushed(client, queue)) == "created"
 

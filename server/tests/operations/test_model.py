@@ -347,7 +347,7 @@ class InSqlite(Jobs):
 
 
 PROFILE = settings(
-    max_examples=int(os.environ.get("JOBWIRE_MODEL_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("JOBWIRE_MODEL_EXAMPLES", "40")),
     stateful_step_count=int(os.environ.get("JOBWIRE_MODEL_STEPS", "40")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

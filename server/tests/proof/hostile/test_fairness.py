@@ -15,17 +15,15 @@ from pathlib import Path
 import pytest
 from tests.acceptance.processes import until
 from tests.proof.hostile.attacked import Attacked, allow_many_sockets, attacked
-from tests.proof.hostile.bystander import Bystander, bystander
+from tests.proof.hostile.bystander import FLOOR_MS, Bystander, Pace, bystander
 from tests.proof.hostile.crowd import crowd
 from tests.proof.knobs import SCALE, SEED
-from tests.proof.launched import percentile
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300), pytest.mark.alone]
 
 CONNECTIONS = round(200 * SCALE)
 JOBS = round(25_000 * SCALE)
-FLOOR_MS = 150.0  # below this a 99th percentile says more of a machine of two processors than of the server
 WORST_MS = 10_000.0  # what a call may take while others saturate the server
 QUIET_S, WATCH_S = 1.0, 1.5
 SHARED = (("counts of a long queue", 0), ("counts of a long queue", 1), ("small pushes", 1))
@@ -41,31 +39,24 @@ class Noticed:
     """What the small client measured before and during one kind of greed, in ms."""
 
     kind: str
-    before: list[float]
-    during: list[float]
+    before: Pace
+    during: Pace
     calls: int  # of the greedy one
 
     @property
-    def p99(self) -> tuple[float, float]:
-        """Without and with the greedy client."""
-        return percentile(self.before, 0.99), percentile(self.during, 0.99)
-
-    @property
     def is_fair(self) -> bool:
-        without, with_it = self.p99
-        return with_it <= max(2 * without, FLOOR_MS)
+        return self.during.is_as_good_as(self.before)
 
     @property
     def told(self) -> str:
-        return f"{self.p99[0]:.0f}→{self.p99[1]:.0f}"
+        return f"{self.before.p99:.0f}→{self.during.p99:.0f}"
 
 
 def _notice(server: Attacked, good: Bystander, kind: str, greedy: int, jobs: int = 0) -> Noticed:
-    before = good.between(*good.watch(QUIET_S))
+    before = good.pace(*good.watch(QUIET_S))
     with crowd(server, kind, connections=CONNECTIONS, greedy=greedy, jobs=jobs) as client:
-        during = good.between(*good.watch(WATCH_S))
+        during = good.pace(*good.watch(WATCH_S))
         calls = client.end()
-    assert before, "the bystander is not at work"
     name = f"{kind} by {greedy}" + (f", while {jobs} jobs come" if jobs else "")
     return Noticed(name, before, during, calls)
 
@@ -95,8 +86,8 @@ def test_what_the_others_notice_of_one_greedy_client(tmp_path: Path) -> None:
             promises=(),
             seed=SEED,
             what="small calls",
-            tries=sum(len(one.during) for one in shared),
-            bad=sum(len(one.during) for one in unfair),
+            tries=sum(one.during.calls for one in shared),
+            bad=sum(one.during.calls for one in unfair),
             bar=f"p99 ≤ 2× or ≤ {FLOOR_MS:.0f} ms",
             seconds=saturated_from - began,
             control="a server that blocks on the greedy client's calls was found",
