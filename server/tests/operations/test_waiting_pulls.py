@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stores import ClaimsAtABarrier, PushedBetween
+from tests.stores import ClaimsAtABarrier, PushedBetween, new_store
 from tests.world import PATIENCE, World, a_while, soon
 
 from jobwire_server.clock import ManualClock
 from jobwire_server.store.base import Store
+from jobwire_server.store.sqlite.writer import Writer
 
 LONG = 60_000
 
@@ -205,13 +207,54 @@ async def test_a_push_between_the_look_and_the_wait_is_not_missed(
 
 
 async def test_a_pull_that_is_cancelled_after_it_was_woken_passes_the_word_on(world: World) -> None:
+    job = await world.active()
+    first, second = waiting_pull(world), waiting_pull(world)
+    await a_while()
+
+    releasing = asyncio.create_task(world.ok("release", id=job["id"]))
+    woken = asyncio.Event()
+    world.core.bus.subscribe(lambda events: woken.set())
+    await woken.wait()
+    first.cancel()
+
+    assert (await soon(second))["job"]["id"] == job["id"]
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await releasing
+
+
+async def test_a_pushed_job_and_the_pull_that_waits_for_it_share_a_commit(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[list[str]] = []
+    serve = Writer.serve
+
+    def noted(self: Writer, calls: Any) -> Any:
+        commits.append([call.verb for call in calls])
+        return serve(self, calls)
+
+    monkeypatch.setattr(Writer, "serve", noted)
+    store = new_store("sqlite", tmp_path)
+    await store.open(clock.now())
+    world = World(store, clock)
+    task = waiting_pull(world)
+    await a_while()
+
+    pushed = await world.push()
+
+    assert (await soon(task))["job"]["id"] == pushed
+    assert commits == [["claim", "insert"]]
+    await store.close()
+
+
+async def test_a_pull_that_is_cancelled_while_a_push_is_claimed_for_it_gives_the_job_back(
+    world: World,
+) -> None:
     first, second = waiting_pull(world), waiting_pull(world)
     await a_while()
 
     pushing = asyncio.create_task(world.push())
-    woken = asyncio.Event()
-    world.core.bus.subscribe(lambda events: woken.set())
-    await woken.wait()
+    await asyncio.sleep(0)  # the push has submitted its job and the claim for the first pull
     first.cancel()
 
     assert (await soon(second))["job"]["id"] == await pushing

@@ -217,8 +217,10 @@ async def test_grace_moves_no_lease_that_was_given_after_it(
             lambda: store.grace(NOW - hour, -hour),
             lambda: store.claim(request, NOW - hour),
         )
-        calls = [asyncio.ensure_future(step()) for step in steps]
-        await asyncio.sleep(0)  # each has put its call
+        calls = []
+        for step in steps:
+            calls.append(asyncio.ensure_future(step()))
+            await asyncio.sleep(0)  # it has put its call
         may_serve.set()
         _, graced, [job] = await asyncio.gather(*calls)
 

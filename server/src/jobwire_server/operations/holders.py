@@ -92,6 +92,13 @@ class Holders:
         for job_id in self._by_caller.pop(caller, ()):
             self._by_job.pop(job_id, None)
 
+    def clear(self) -> None:
+        """Forget all of it; heartbeats that wait are answered."""
+        self.wake_all()
+        self._by_job.clear()
+        self._by_caller.clear()
+        self._news.clear()
+
     def news(self, worker_id: str) -> News:
         """What a worker that listens (a heartbeat that waits) is to be told; made when it first listens."""
         news = self._news.get(worker_id)

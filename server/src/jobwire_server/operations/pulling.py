@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from jobwire_server.operations.holders import Holders
     from jobwire_server.operations.workers import Seen, Workers
 
+    Claim = asyncio.Future[list[Job]]
+
 
 class Pulling:
     """
@@ -48,7 +50,7 @@ class Pulling:
         self._draining = False
         self._returns: set[asyncio.Task[None]] = set()
         # By request_id: the newest claim, while somebody waits for it, and what is being given back.
-        self._claims: WeakValueDictionary[str, asyncio.Future[list[Job]]] = WeakValueDictionary()
+        self._claims: WeakValueDictionary[str, Claim] = WeakValueDictionary()
         self._returning: dict[str, asyncio.Task[None]] = {}
 
     def drain(self) -> None:
@@ -78,7 +80,7 @@ class Pulling:
     ) -> list[Job]:
         if not request.wait_ms:
             return await self._claim(request, queues, count)
-        waiter = Waiter(queues)
+        waiter = Waiter(queues, partial(self._begin_early, request, queues, count))
         self._waiters.add(waiter)
         if seen is not None:
             seen.waiting += 1
@@ -90,6 +92,8 @@ class Pulling:
                 seen.waiting -= 1
                 seen.last_pull_at = self._core.clock.now()
             self._waiters.remove(waiter, content=bool(jobs))
+            if (claim := waiter.take_claim()) is not None:
+                self._abandon(claim, request.request_id)
         return jobs
 
     async def _wait(
@@ -99,7 +103,11 @@ class Pulling:
         deadline = loop.time() + request.wait_ms / 1000
         while True:
             waiter.look()
-            jobs = await self._claim(request, queues, count)
+            claim = waiter.take_claim()
+            if claim is None:
+                jobs = await self._claim(request, queues, count)
+            else:
+                jobs = await self._claimed(claim, request.request_id)
             left = deadline - loop.time()
             if jobs or left <= 0 or self._draining:
                 return jobs
@@ -108,13 +116,20 @@ class Pulling:
                 return []
 
     async def _claim(self, request: Any, queues: tuple[str, ...], count: int) -> list[Job]:
-        """
-        Claim without losing jobs to a caller that is gone: when this task is cancelled while the store is claiming, what it claims is given back,
-        unless the caller asks again with its request_id: then the repeat has the jobs (JW-PULL-11).
-        """
-        core, request_id = self._core, request.request_id
-        if request_id in self._returning:
-            await asyncio.wait({self._returning[request_id]})
+        if request.request_id in self._returning:
+            await asyncio.wait({self._returning[request.request_id]})
+        if request.request_id is None and not any(map(self._core.store.backlog, queues)):
+            return []
+        return await self._claimed(self._begin(request, queues, count), request.request_id)
+
+    def _begin_early(self, request: Any, queues: tuple[str, ...], count: int) -> Claim | None:
+        """Claim for a pull that waits, before what it waits for is there; None when its turn has to wait."""
+        if self._draining or request.request_id in self._returning:
+            return None
+        return self._begin(request, queues, count)
+
+    def _begin(self, request: Any, queues: tuple[str, ...], count: int) -> Claim:
+        core = self._core
         wanted = ClaimRequest(
             queues=self._drawn(queues, request.weights),
             count=count,
@@ -122,23 +137,31 @@ class Pulling:
             lease_ms=request.lease_ms,
             names=tuple(request.names or ()),
             worker_id=request.worker_id,
-            request_id=request_id,
+            request_id=request.request_id,
             max_bytes=core.options.max_answer_bytes,
         )
-        if request_id is None and not any(map(core.store.backlog, queues)):
-            return []
         claim = asyncio.ensure_future(core.store.claim(wanted, core.clock.now()))
-        if request_id is not None:
-            self._claims[request_id] = claim
+        if request.request_id is not None:
+            self._claims[request.request_id] = claim
+        return claim
+
+    async def _claimed(self, claim: Claim, request_id: str | None) -> list[Job]:
+        """
+        Await a claim without losing jobs to a caller that is gone: when this task is cancelled while the store is claiming, what it claims is given
+        back, unless the caller asks again with its request_id: then the repeat has the jobs (JW-PULL-11).
+        """
         try:
             jobs = await asyncio.shield(claim)
         except asyncio.CancelledError:
-            claim.add_done_callback(partial(self._give_back_later, request_id))
+            self._abandon(claim, request_id)
             raise
         for job in jobs:
             self._held.put(job)
-        core.bus.publish([Event("job.started", job) for job in jobs])
+        self._core.bus.publish([Event("job.started", job) for job in jobs])
         return jobs
+
+    def _abandon(self, claim: Claim, request_id: str | None) -> None:
+        claim.add_done_callback(partial(self._give_back_later, request_id))
 
     def _drawn(self, queues: tuple[str, ...], weights: Sequence[int] | None) -> tuple[str, ...]:
         """The queues in the order in which they are tried: as given, or drawn in proportion to their weights."""
@@ -151,7 +174,7 @@ class Pulling:
         ]
         return tuple(queue for _, queue in sorted(keyed, reverse=True))
 
-    def _give_back_later(self, request_id: str | None, claim: asyncio.Future[list[Job]]) -> None:
+    def _give_back_later(self, request_id: str | None, claim: Claim) -> None:
         if claim.cancelled() or claim.exception() is not None or not claim.result():
             return
         if request_id is not None and self._claims.get(request_id) is not claim:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -20,23 +21,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobwire_server.operations.core import Core
+    from jobwire_server.operations.waiters import Waiters
 
 
-async def push(core: Core, requests: Sequence[Any]) -> list[answers.Pushed | JobwireError]:
+async def push(
+    core: Core, waiters: Waiters, requests: Sequence[Any]
+) -> list[answers.Pushed | JobwireError]:
     """Independent pushes, in one transaction, one outcome each (JW-PUSH-1)."""
     now = core.clock.now()
     items = [push_item(core, request.queue, request, now) for request in requests]
-    outcomes = await _insert(core, items, atomic=False, now=now)
+    outcomes = await _insert(core, waiters, items, atomic=False, now=now)
     return [_answer(item, outcome, "") for item, outcome in zip(items, outcomes, strict=True)]
 
 
-async def push_batch(core: Core, request: Any) -> answers.PushedBatch:
+async def push_batch(core: Core, waiters: Waiters, request: Any) -> answers.PushedBatch:
     """Many pushes in one transaction: all of them, or with atomic false each for itself (JW-PUSH-7)."""
     now = core.clock.now()
     atomic = request.atomic is not False
     items = [push_item(core, request.queue, item, now) for item in request.jobs]
     order = insertion_order([item.job for item in items])
-    found = await _insert(core, [items[index] for index in order], atomic=atomic, now=now)
+    found = await _insert(core, waiters, [items[index] for index in order], atomic=atomic, now=now)
     results: list[answers.Pushed | JobwireError] = [JobwireError("INTERNAL_ERROR", "")] * len(items)
     for index, outcome in zip(order, found, strict=True):
         results[index] = _answer(items[index], outcome, f"{request.pointer}/{index}")
@@ -101,8 +105,13 @@ def _job(core: Core, queue: str, item: Any, now: int) -> Job:
 
 
 async def _insert(
-    core: Core, items: Sequence[PushItem], *, atomic: bool, now: int
+    core: Core, waiters: Waiters, items: Sequence[PushItem], *, atomic: bool, now: int
 ) -> list[store.InsertOutcome]:
+    if waiters:
+        for queue, count in Counter(
+            i.job.queue for i in items if i.job.state == JobState.WAITING
+        ).items():
+            waiters.expect(queue, count)
     outcomes = await core.store.insert(items, atomic=atomic, now=now)
     inserted = [outcome for outcome in outcomes if type(outcome) is store.Inserted]
     if len(inserted) == len(outcomes) or not atomic or not _any_refused(outcomes):

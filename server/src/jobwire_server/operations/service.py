@@ -69,9 +69,11 @@ class Operations:
         self._waiters = Waiters(core.store.backlog)
         self._holders = Holders()
         self.workers = Workers(core.options.lease_ms, core.options.heartbeat_ms, core.store.backlog)
-        held = Held()
-        settler = Settler(core, held)
-        self._pulling = Pulling(core, settler, held, self._waiters, self._holders, self.workers)
+        self._held = Held()
+        settler = Settler(core, self._held)
+        self._pulling = Pulling(
+            core, settler, self._held, self._waiters, self._holders, self.workers
+        )
         self._work = Work(core, settler, self._holders, self.workers)
         self._defaults = _defaults(core.options)
         core.bus.subscribe(self._waiters.on_events)
@@ -81,7 +83,7 @@ class Operations:
     def _tables(self, care: Care, queues: Queues) -> tuple[dict[str, Many], dict[str, One]]:
         work, pulling = self._work, self._pulling
         many: dict[str, Many] = {
-            "push": lambda requests: push(self._core, requests),
+            "push": lambda requests: push(self._core, self._waiters, requests),
             "ack": work.ack,
             "fail": work.fail,
             "release": work.release,
@@ -90,7 +92,7 @@ class Operations:
             "get": care.get,
         }
         one: dict[str, One] = {
-            "push_batch": lambda request, _: push_batch(self._core, request),
+            "push_batch": lambda request, _: push_batch(self._core, self._waiters, request),
             "pull": pulling.pull,
             "ack_batch": lambda request, _: work.ack_batch(request),
             "fail_batch": lambda request, _: work.fail_batch(request),
@@ -151,6 +153,12 @@ class Operations:
     def forget(self, caller: Caller) -> None:
         """The connection is gone: nobody is there to be told. Leases live on."""
         self._holders.forget(caller)
+
+    def forget_all(self) -> None:
+        """The store was emptied (test mode): nothing that is remembered here is true any more."""
+        self._held.clear()
+        self._holders.clear()
+        self.workers.clear()
 
     def drain(self) -> None:
         """Answer what waits, refuse new pulls; everything else goes on, so that workers can settle what they hold."""

@@ -88,6 +88,10 @@ class Held:
         if kept is not None:
             self._bytes -= kept[1]
 
+    def clear(self) -> None:
+        self._jobs.clear()
+        self._bytes = 0
+
     def saw(self, job: Job) -> None:
         """Keep what is active, forget what is not."""
         if job.state == JobState.ACTIVE:

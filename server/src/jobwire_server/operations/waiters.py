@@ -3,6 +3,8 @@ Pulls that wait: who is told when a job becomes ready.
 
 A waiter that was told looks once. When it then leaves, or goes back to sleep because it may not take what is there (its `names`), it passes the word
 on while a job is left, so that no job stays behind beside a sleeping pull (JW-PULL-9).
+
+Jobs that are being pushed are claimed for waiters in the same breath (`expect`), so that one commit serves both.
 """
 
 from __future__ import annotations
@@ -18,20 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jobwire_server.events import Event
+    from jobwire_server.model import Job
+
+    Claim = asyncio.Future[list[Job]]
 
 
 class Waiter:
     """
     One waiting pull. `told` is set from the moment that it is woken until it looks, `owes` from then until the word was passed on.
+
+    `begin` submits its claim; `claim` is what it submitted before it looks, None otherwise.
     """
 
-    __slots__ = ("_future", "owes", "queues", "told")
+    __slots__ = ("_begin", "_future", "claim", "owes", "queues", "told")
 
-    def __init__(self, queues: Sequence[str]) -> None:
+    def __init__(self, queues: Sequence[str], begin: Callable[[], Claim | None]) -> None:
         self.queues = tuple(dict.fromkeys(queues))
+        self._begin = begin
+        self.claim: Claim | None = None
         self.told = False
         self.owes = False
         self._future: asyncio.Future[None] | None = None
+
+    @property
+    def is_parked(self) -> bool:
+        """Asleep, and not told yet."""
+        return self._future is not None and not self.told
 
     async def wait(self, seconds: float) -> bool:
         """Until told, True; or until the time is over, False. Returns at once when told before."""
@@ -51,6 +65,18 @@ class Waiter:
         """About to look at the store: what is ready by now counts as seen."""
         self.owes = self.owes or self.told
         self.told = False
+
+    def expect(self) -> None:
+        """Claim now what is about to be there; told when the claim has been answered."""
+        self.claim = self._begin()
+        if self.claim is not None:
+            self.told = True
+            self.claim.add_done_callback(lambda _: self.tell())
+
+    def take_claim(self) -> Claim | None:
+        """The claim that was submitted, if one was; from now on it is the caller's."""
+        claim, self.claim = self.claim, None
+        return claim
 
     def tell(self) -> None:
         self.told = True
@@ -99,6 +125,13 @@ class Waiters:
         if queue is not None:
             _tell_first(queue, count)
 
+    def expect(self, name: str, count: int) -> None:
+        """Up to `count` jobs of this queue are about to be inserted: call it right before the insert is submitted."""
+        queue = self._queues.get(name)
+        if queue is not None:
+            for waiter in list(islice((waiter for waiter in queue if waiter.is_parked), count)):
+                waiter.expect()
+
     def wake_all(self) -> None:
         for queue in list(self._queues.values()):
             for waiter in list(queue):
@@ -112,8 +145,8 @@ class Waiters:
         for event in events:
             if event.job.state == JobState.WAITING:
                 ready[event.job.queue] += 1
-        for queue, count in ready.items():
-            self.wake(queue, count)
+        for queue, count in ready.items():  # less what was taken in the same commit
+            self.wake(queue, min(count, self._backlog(queue)))
 
 
 def _tell_first(waiters: Iterable[Waiter], count: int) -> None:

@@ -67,6 +67,9 @@ class Workers:
         seen.held = held
         return self._is_deaf(seen, now)
 
+    def clear(self) -> None:
+        self._seen.clear()
+
     def describe(self, now: int) -> list[dict[str, Any]]:
         """Every worker that is not forgotten, by id, as `GET /workers` shows it."""
         self._forget(now)

@@ -11,7 +11,7 @@ The docstrings here are the contract that server/tests/store/contract.py checks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -170,7 +170,7 @@ class Store(Protocol):
         """
         ...
 
-    async def claim(self, request: ClaimRequest, now: int) -> list[Job]:
+    def claim(self, request: ClaimRequest, now: int) -> Awaitable[list[Job]]:
         """
         Take up to `count` waiting jobs and start a lease on each, in one transaction.
 
@@ -183,6 +183,8 @@ class Store(Protocol):
         a part of the queue's front.
         With request_id: if an earlier claim with the same one took jobs that are still active at that delivery, exactly those are
         answered again and nothing is claimed. Remembered until five minutes after the last of those leases could have ended.
+        A backend with group commit submits the claim when it is called, before the answer is awaited: together with an insert that is submitted
+        next, it can take what that inserts.
         """
         ...
 

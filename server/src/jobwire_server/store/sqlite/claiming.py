@@ -1,9 +1,9 @@
 """
 claim: waiting jobs become leases.
 
-Plan: pulls that arrive together share what they read. The front of a queue is read in parts, as far as all of them could take,
-      and handed out in order; what they take is noted and written in one statement.
-Memory: a part of the front has no big data; that is read job by job, until the answer is full (JW-PULL-18).
+Plan: pulls that arrive together share what they read. The front of a queue, the seqs of its next jobs, is read as far as all of them
+      could take, and handed out in order; what they take is noted and written in one statement.
+Memory: jobs are read as far as they are taken, big data job by job, until the answer is full (JW-PULL-18).
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ import json
 from collections import deque
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jobwire_server.model import ClaimRequest, Job
 from jobwire_server.store import images
 from jobwire_server.store.sizes import Room
 from jobwire_server.store.sqlite.queries import SQL
-from jobwire_server.store.sqlite.rows import turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jobwire_server.store.sqlite.reading import Pair
-    from jobwire_server.store.sqlite.rows import Row
     from jobwire_server.store.sqlite.session import Session
 
 ClaimArguments = tuple[ClaimRequest, int]  # request, now
 
-# Rows of one part of a front: read ahead for pulls that arrive together; one pull alone reads no more than it asks for.
+# Seqs of one part of a front: read ahead for pulls that arrive together; one pull alone reads no more than it asks for.
 FRONT_ROWS: Final = 256
 
 # From this many jobs on, a claim has a statement of its own, which is cheaper a row; smaller ones share one.
@@ -49,7 +47,7 @@ class _Claiming:
         self._asked = sum(
             request.count for request, _ in calls
         )  # by this call and those that follow
-        self._fronts: dict[str, deque[Row]] = {}  # read, not handed out, still waiting in the file
+        self._fronts: dict[str, deque[int]] = {}  # read, not handed out, still waiting in the file
         self._fronts_at = 0  # the instant whose ttl check they passed
 
     def claim(self, request: ClaimRequest, now: int) -> list[Job]:
@@ -91,11 +89,10 @@ class _Claiming:
             front = self._front(queue, now, count)
         taken: list[Pair] = []
         jobs: list[Job] = []
-        with closing(self._session.whole(list(islice(front, count)))) as pairs:
+        with closing(self._session.waiting(list(islice(front, count)))) as pairs:
             for pair in pairs:
                 job = images.leased(pair[1], request.worker_id, lease_ms, now)
                 if not room.take(job):
-                    self._fronts.pop(queue, None)  # the row that was turned away is used up
                     break
                 front.popleft()
                 taken.append(pair)
@@ -121,8 +118,8 @@ class _Claiming:
 
     # --- what is next ---
 
-    def _front(self, queue: str, now: int, count: int) -> deque[Row]:
-        """At least `count` rows, if there are so many."""
+    def _front(self, queue: str, now: int, count: int) -> deque[int]:
+        """At least `count` seqs, if there are so many."""
         if now != self._fronts_at:
             self._fronts.clear()
             self._fronts_at = now
@@ -131,19 +128,19 @@ class _Claiming:
             front = self._fronts[queue] = self._read_front(queue, now, count)
         return front
 
-    def _read_front(self, queue: str, now: int, count: int) -> deque[Row]:
+    def _read_front(self, queue: str, now: int, count: int) -> deque[int]:
         self._session.flush()
         rows = max(count, min(self._asked, FRONT_ROWS))
-        return deque(sorted(self._session.rows("claim", queue, now, rows), key=turn))
+        return deque(self._session.listed("claim", queue, now, rows))
 
-    def _named(self, queue: str, names: Iterable[str], now: int, count: int) -> deque[Row]:
+    def _named(self, queue: str, names: Iterable[str], now: int, count: int) -> deque[int]:
         """A few of each name, then the first of all; fronts may hold the same jobs, so they are read anew."""
         self._session.flush()
         self._fronts.clear()
-        rows: list[Row] = []
+        turns: list[Any] = []
         for name in dict.fromkeys(names):
-            rows += self._session.rows("claim_named", queue, now, count, name)
-        return deque(sorted(rows, key=turn)[:count])
+            turns += self._session.listed("claim_named", queue, now, count, name)
+        return deque(seq for *_, seq in sorted(turns)[:count])
 
     # --- request ids ---
 

@@ -1,10 +1,11 @@
 """
-What the writer knows of active jobs without a look: where the row stands, and its revision.
+What the writer knows of jobs without a look: of active ones where the row stands and its revision, of waiting ones the whole job.
 
 Plan: only the writer changes rows, so what it wrote last is what is there. A worker settles what this store handed out a moment ago,
-      and to look that up took a fifth of the transaction of an ack.
-Rule 1: every verb that changes a row says so (`saw`), and whatever takes a change back clears everything.
-Rule 2: nothing depends on it for safety: the guard on the revision stands in the UPDATE too.
+      and to look that up took a fifth of the transaction of an ack. What was pushed a moment ago is pulled next, and to make a job of its
+      row again took a third of that of a pull.
+Rule 1: every verb that changes a row says so (`saw`, `took`), and whatever takes a change back clears everything.
+Rule 2: nothing depends on it for safety: which jobs are next is read from the file, and guards stand in the UPDATE too.
 """
 
 from __future__ import annotations
@@ -23,20 +24,34 @@ Head = tuple[int, int, str]  # seq, revision, state
 
 MOST: Final = 50_000  # some 10 MiB; the oldest go first
 
+# Waiting jobs are kept in so many bytes; the oldest go first.
+READY_BYTES: Final = 16 * 1024 * 1024
+_PER_JOB: Final = 1_200  # a rough size of a waiting Job without what weighs
+
 
 class Heads:
-    """Job id → head, for jobs that are active."""
+    """Job id → head, for jobs that are active; seq → job, for jobs that wait."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "ready")
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Head] = OrderedDict()
+        self.ready = Ready()
 
     def saw(self, seq: int, job: Job) -> None:
         """The row at this seq is now `job`."""
-        if job.state != JobState.ACTIVE:
-            self._known.pop(job.id, None)
+        if job.state == JobState.ACTIVE:
+            self.took(seq, job)
             return
+        self._known.pop(job.id, None)
+        if job.state == JobState.WAITING:
+            self.ready.put(seq, job)
+        else:
+            self.ready.drop(seq)
+
+    def took(self, seq: int, job: Job) -> None:
+        """The same, of a job that is active."""
+        self.ready.drop(seq)
         self._known[job.id] = (seq, job.revision, job.state)
         if len(self._known) > MOST:
             self._known.popitem(last=False)  # a dict would look through all that were deleted
@@ -48,3 +63,46 @@ class Heads:
 
     def clear(self) -> None:
         self._known.clear()
+        self.ready.clear()
+
+
+class Ready:
+    """Seq → job, for jobs that wait."""
+
+    __slots__ = ("_bytes", "_jobs")
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[int, Job] = OrderedDict()
+        self._bytes = 0
+
+    def put(self, seq: int, job: Job) -> None:
+        self.drop(seq)
+        self._jobs[seq] = job
+        self._bytes += _weight(job)
+        while self._bytes > READY_BYTES:
+            self._bytes -= _weight(self._jobs.popitem(last=False)[1])
+
+    def drop(self, seq: int) -> None:
+        job = self._jobs.pop(seq, None)
+        if job is not None:
+            self._bytes -= _weight(job)
+
+    def known(self, seqs: Iterable[int]) -> dict[int, Job]:
+        """Those of these jobs that are known."""
+        jobs = self._jobs
+        return {seq: jobs[seq] for seq in seqs if seq in jobs}
+
+    def clear(self) -> None:
+        self._jobs.clear()
+        self._bytes = 0
+
+
+def _weight(job: Job) -> int:
+    """About how many bytes a job keeps; what makes many of them are its data and metadata, and the errors of one that failed."""
+    weight = _PER_JOB + len(job.data)
+    if job.metadata is not None:
+        weight += len(job.metadata)
+    for said in (job.errors, job.logs):
+        if said:
+            weight += sum(len(one.message) for one in said)
+    return weight

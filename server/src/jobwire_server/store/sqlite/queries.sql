@@ -48,17 +48,17 @@ UPDATE jobs SET data = '', data_crc = 0, metadata = NULL WHERE seq IN (SELECT va
 DELETE FROM payloads WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: claim
--- The next jobs of a queue whose ttl has not run out.
-SELECT json_group_array({row}) FROM jobs WHERE seq IN (
-    SELECT seq FROM jobs INDEXED BY waiting
+-- The seqs of the next jobs of a queue whose ttl has not run out, in their order (JW-PULL-3).
+SELECT json_group_array(seq ORDER BY priority DESC, position, seq) FROM (
+    SELECT priority, position, seq FROM jobs INDEXED BY waiting
     WHERE queue = ?1 AND state = 'waiting' AND (ttl_ms IS NULL OR created_at + ttl_ms > ?2)
     ORDER BY priority DESC, position, seq LIMIT ?3
 );
 
 -- name: claim_named
--- The next jobs of a queue with one name.
-SELECT json_group_array({row}) FROM jobs WHERE seq IN (
-    SELECT seq FROM jobs INDEXED BY waiting_named
+-- The next jobs of a queue with one name, as [-priority, position, seq]: what they are sorted by.
+SELECT json_group_array(json_array(-priority, position, seq)) FROM (
+    SELECT priority, position, seq FROM jobs INDEXED BY waiting_named
     WHERE queue = ?1 AND state = 'waiting' AND (ttl_ms IS NULL OR created_at + ttl_ms > ?2) AND name = ?4
     ORDER BY priority DESC, position, seq LIMIT ?3
 );

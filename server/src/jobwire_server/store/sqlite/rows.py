@@ -29,7 +29,6 @@ _DATA, _METADATA, _RESULT = _AT["data"], _AT["metadata"], _AT["result"]
 _JITTER, _ERRORS, _LOGS = _AT["jitter"], _AT["errors"], _AT["logs"]
 _SCHEDULE, _TAGS, _DEPENDS_ON = _AT["backoff_schedule_ms"], _AT["tags"], _AT["depends_on"]
 _LIFO, _ON_COMPLETE, _ON_FAIL = _AT["lifo"], _AT["remove_on_complete"], _AT["remove_on_fail"]
-_PRIORITY, _POSITION = _AT["priority"], _AT["position"]
 _CHANGED_FROM = _AT["depth"]
 _REWRITTEN = tuple(_AT[column] for column in REWRITTEN)
 
@@ -123,11 +122,6 @@ def seqs_apart(rows: Iterable[Row]) -> list[int]:
 
 def is_apart(row: Row) -> bool:
     return row[_DATA] is None
-
-
-def turn(row: Row) -> tuple[int, int, int]:
-    """Priority high to low, then position, then order of acceptance (JW-PULL-3)."""
-    return -row[_PRIORITY], row[_POSITION], row[-1]
 
 
 def read_job(row: Row, payload: str | None) -> tuple[int, Job]:

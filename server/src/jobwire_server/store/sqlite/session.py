@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
@@ -25,10 +25,11 @@ from jobwire_server.store.sqlite.reading import Rows, texts
 from jobwire_server.store.sqlite.rows import change_values, insert_values, is_big, rewrite_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from jobwire_server.store.base import ChildResolver
     from jobwire_server.store.sqlite.board import Board, Counts
+    from jobwire_server.store.sqlite.reading import Pair
 
 _T = TypeVar("_T")
 
@@ -136,6 +137,19 @@ class Session(Rows):
         """How many unfinished jobs the queue has."""
         return sum(self.count(queue, state) for state in UNFINISHED)
 
+    def waiting(self, seqs: Sequence[int]) -> Generator[Pair, None, None]:
+        """The waiting jobs at these seqs, in that order; those that are not in memory are read as far as the caller goes on."""
+        known = self.heads.ready.known(seqs)
+        unknown = [seq for seq in seqs if seq not in known]
+        rows = (
+            {row[-1]: row for row in self.rows("jobs_by_seq", json.dumps(unknown))}
+            if unknown
+            else {}
+        )
+        with closing(self.whole([rows[seq] for seq in unknown])) as read:
+            for seq in seqs:
+                yield (seq, known[seq]) if seq in known else next(read)
+
     # --- what a verb notes ---
 
     def add(self, job: Job) -> None:
@@ -143,6 +157,8 @@ class Session(Rows):
         self._seq += 1
         self._inserts += insert_values(self._seq, job)
         self._deltas[job.queue, job.state] += 1
+        if job.state == JobState.WAITING:
+            self.heads.ready.put(self._seq, job)
         if is_big(job):
             self._payload_rows += (self._seq, job.data.decode())
 
@@ -224,7 +240,7 @@ class Session(Rows):
         binds = (lease_ms, now + lease_ms, now, worker_id, json.dumps(seqs))
         self.connection.execute(SQL["lease_jobs"], binds)
         for seq, job in leased:
-            self.heads.saw(seq, job)
+            self.heads.took(seq, job)
         self._expect_changes(len(seqs))
         self._deltas[queue, "waiting"] -= len(seqs)
         self._deltas[queue, "active"] += len(seqs)

@@ -16,6 +16,7 @@ from jobwire_server.store.sqlite import schema
 from jobwire_server.store.sqlite.board import Board
 from jobwire_server.store.sqlite.connecting import connect, durability
 from jobwire_server.store.sqlite.health import Health
+from jobwire_server.store.sqlite.mover import Mover
 from jobwire_server.store.sqlite.ownership import Ownership
 from jobwire_server.store.sqlite.queries import SQL
 from jobwire_server.store.sqlite.reader import Reader
@@ -84,6 +85,7 @@ class SqliteStore:
         self._connections: list[apsw.Connection] = []
         self._writer: Worker | None = None
         self._reader: Worker | None = None
+        self._mover: Mover | None = None
 
     # --- lifecycle ---
 
@@ -161,20 +163,23 @@ class SqliteStore:
             max_depth=self._max_depth,
             scan_rows=self._scan_rows,
         )
-        writer = Writer(session, self._health, self._ballast)
+        self._mover = mover = Mover(self._connect())
+        writer = Writer(session, mover, self._health, self._ballast)
         reader = Reader(Rows(self._connect(), self._scan_rows), self._health)
         self._health.is_full = not self._ballast.keep()
         self._writer = Worker(
             "store-writer", writer.serve, afterwards=writer.tidy, idle_seconds=writer.idle_seconds
         )
         self._reader = Worker("store-reader", reader.serve)
+        mover.start()
         self._writer.start()
         self._reader.start()
 
     def _close(self) -> None:
         writer, reader = self._writer, self._reader
-        self._writer = self._reader = None
-        for worker in (writer, reader):
+        mover = self._mover
+        self._writer = self._reader = self._mover = None
+        for worker in (writer, reader, mover):
             if worker is not None:
                 worker.stop()
         self._let_go()
@@ -207,9 +212,8 @@ class SqliteStore:
         )
         return outcomes
 
-    async def claim(self, request: ClaimRequest, now: int) -> list[Job]:
-        jobs: list[Job] = await self._write("claim", request, now, weight=request.count)
-        return jobs
+    def claim(self, request: ClaimRequest, now: int) -> asyncio.Future[list[Job]]:
+        return self._write("claim", request, now, weight=request.count)
 
     async def apply(self, changes: Sequence[Change], now: int) -> list[ApplyOutcome]:
         outcomes: list[ApplyOutcome] = await self._write("apply", changes, now, weight=len(changes))

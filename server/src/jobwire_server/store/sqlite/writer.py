@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobwire_server.store.sqlite.health import Health
+    from jobwire_server.store.sqlite.mover import Mover
     from jobwire_server.store.sqlite.session import Session
     from jobwire_server.store.sqlite.space import Ballast
     from jobwire_server.store.sqlite.worker import Answers, Call
@@ -37,6 +38,7 @@ PROBE_SECONDS: Final = 1.0  # how often a full disk is looked at again
 # A checkpoint comes when the WAL has this many pages: 16 MiB; a large one now and then is cheaper than a small one often. With a
 # full disk the WAL must not grow into the space that the ballast gave back.
 CHECKPOINT_PAGES: Final = 4_000
+MOST_PAGES: Final = 4 * CHECKPOINT_PAGES
 FULL_CHECKPOINT_PAGES: Final = 250
 
 # Verbs whose calls share their statements, in the order in which they run: what was pushed can be pulled in the same transaction.
@@ -57,8 +59,9 @@ _SINGLE: Final[dict[str, Callable[..., Any]]] = {
 class Writer:
     """Carries out groups of calls on the session; lives on the writer's thread."""
 
-    def __init__(self, session: Session, health: Health, ballast: Ballast) -> None:
+    def __init__(self, session: Session, mover: Mover, health: Health, ballast: Ballast) -> None:
         self._session = session
+        self._mover = mover
         self._health = health
         self._ballast = ballast
         self._probed_at = 0.0
@@ -84,9 +87,17 @@ class Writer:
             self._health.judge(error)
 
     def _checkpoint(self) -> None:
-        limit = FULL_CHECKPOINT_PAGES if self._health.is_full else CHECKPOINT_PAGES
-        if self._session.wal_pages >= limit:
+        """Step 1: the mover moves what there is. Step 2: the rest, which came meanwhile, is moved here."""
+        if self._mover.moved or self._must_move_all():
+            self._mover.forget()
             self._session.checkpoint()
+        elif self._session.wal_pages >= CHECKPOINT_PAGES and not self._mover.is_busy:
+            self._mover.begin()
+
+    def _must_move_all(self) -> bool:
+        """A full disk has no room for a WAL; and one that outgrows the mover is brought to an end."""
+        limit = FULL_CHECKPOINT_PAGES if self._health.is_full else MOST_PAGES
+        return self._session.wal_pages >= limit and not self._mover.is_busy
 
     def idle_seconds(self) -> float | None:
         """How long to wait for a call before a look at the disk."""

@@ -1,0 +1,61 @@
+"""
+A thread that moves the WAL into the file while the writer goes on.
+
+A checkpoint of thousands of pages takes tens of milliseconds; between two commits every caller would wait for it. The mover takes all but what is
+appended meanwhile; that rest is small, and the writer moves it itself, between two commits, so that the WAL starts over.
+"""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+
+import apsw
+
+
+class Mover:
+    """
+    Moves what is in the WAL, when told. Told by one thread.
+
+    `moved` is True from the end of a move until the next begins. An error of a move is raised by the next look at `moved`, once.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._orders: SimpleQueue[bool] = SimpleQueue()
+        self._error: Exception | None = None
+        self._moved = False
+        self.is_busy = False
+        self._thread = threading.Thread(target=self._run, name="store-mover", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the move under way, then end. Blocks."""
+        self._orders.put(False)
+        self._thread.join()
+
+    def begin(self) -> None:
+        self._moved, self.is_busy = False, True
+        self._orders.put(True)
+
+    def forget(self) -> None:
+        """What was moved is dealt with."""
+        self._moved = False
+
+    @property
+    def moved(self) -> bool:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return self._moved
+
+    def _run(self) -> None:
+        while self._orders.get():
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._moved = True
+            except Exception as error:  # noqa: BLE001 - judged by the writer
+                self._error = error
+            self.is_busy = False
