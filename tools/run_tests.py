@@ -21,6 +21,9 @@ RESULTS = ROOT / "build" / "test-results"
 # A hang ends the run long before CI's own limit does. One test's limit is in the pytest settings.
 SUITE_LIMIT_S = 30 * 60
 
+# How large the proofs are here: a share of what `make figures` runs, which finds the rare and publishes.
+PROOF_SCALE = "0.3"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
@@ -159,6 +162,7 @@ def announce(title: str) -> None:
 
 def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # servers under test start twice as fast
+    os.environ.setdefault("PROOF_SCALE", PROOF_SCALE)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--quick", action="store_true", help="leave out tests marked acceptance or slow"

@@ -58,6 +58,8 @@ def test_flags_win_over_environment_over_file_over_defaults(
 
 
 SAMPLES = {
+    "test.seed": "7",
+    "test.clock_ms": "1800000000000",
     "http.allowed_origins": "https://example.com",
     "http.allowed_hosts": "example.com",
     "http.trusted_proxies": "10.0.0.0/8",

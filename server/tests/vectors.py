@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which `on` is a word, as it is in spec/lifecycle.yaml."""
 
 

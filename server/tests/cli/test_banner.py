@@ -26,6 +26,16 @@ def test_it_names_the_bound_addresses_and_the_durability() -> None:
     assert "fsync: every accepted job is on the disk before it is answered" in text
 
 
+def test_it_says_test_mode_and_where_its_control_api_is() -> None:
+    started = Started(http_port=1, tcp_port=2, durability="memory", control="http://127.0.0.1:3")
+
+    text = banner(load(environ={}), started)
+
+    assert "TEST MODE: programs on this machine may stop its clock" in text
+    assert "  test control  http://127.0.0.1:3\n" in text
+    assert "test" not in of({}).lower().replace("latest", "")
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [

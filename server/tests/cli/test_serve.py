@@ -66,6 +66,20 @@ def test_every_flag_sets_its_setting(jobwire: Run, fake: Fake) -> None:
     )
 
 
+def test_the_flags_of_test_mode_set_their_settings_and_it_is_off_without_them(
+    jobwire: Run, fake: Fake
+) -> None:
+    jobwire("serve")
+    off = fake.settings
+    jobwire("serve", "--test-mode", "--test-port", "7", "--test-seed", "8", "--test-clock", "9")
+    on = fake.settings
+
+    assert off is not None
+    assert on is not None
+    assert not off.test.enabled
+    assert (on.test.enabled, on.test.port, on.test.seed, on.test.clock_ms) == (True, 7, 8, 9)
+
+
 def test_a_flag_that_is_not_given_leaves_the_environment(
     jobwire: Run, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ async def test_a_connection_too_many_is_told_so(serve: Serve) -> None:
             rest = await third.rest()
 
     assert (answer.status, answer.code, answer.closes) == (503, "OVERLOADED", True)
+    assert answer.headers["x-request-id"]
     assert answer.headers["retry-after"] == "1"
     assert answer.json["error"]["details"] == {"limit": 2}
     assert rest == b""

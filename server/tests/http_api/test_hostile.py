@@ -193,6 +193,7 @@ async def test_half_a_header_is_cut_with_a_timeout(serve: Serve, head: bytes) ->
         rest = await client.rest()
 
     assert (answer.status, answer.code, answer.closes) == (408, "REQUEST_TIMEOUT", True)
+    assert answer.headers["x-request-id"]
     assert rest == b""
 
 

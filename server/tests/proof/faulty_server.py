@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Final
 
 from jobwire_server import app, maintenance
 from jobwire_server.cli import main
 from jobwire_server.clock import MS
+
+FAULTY: Final = "tests.proof.faulty_server"
 
 
 class WallClock:

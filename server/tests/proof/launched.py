@@ -1,4 +1,4 @@
-"""A server process with settings, an environment and maybe a fault of its own; and what can be seen of its process."""
+"""A server process with settings and an environment of its own, maybe broken on purpose; and what can be seen of its process."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tests.acceptance.processes import Server, until
 
 SERVER = Path(__file__).parents[2]
 
 
+REAL: Final = ("jobwire_server",)
+
+Entry = Sequence[str]
+
+
+def entry(module: str, fault: str) -> Entry:
+    """What `python -m` runs for a control: a module of the proofs that breaks one thing and then serves; the real server without a fault."""
+    return (module, fault) if fault else REAL
+
+
 class Launched(Server):
-    """`jobwire serve` with `settings` (TOML); `fault` names one of `faulty_server`, for the controls."""
+    """`jobwire serve` with `settings` (TOML)."""
 
     def __init__(
         self,
@@ -24,12 +35,12 @@ class Launched(Server):
         *,
         settings: str = "",
         environment: Mapping[str, str] | None = None,
-        fault: str = "",
+        entry: Entry = REAL,
     ) -> None:
         super().__init__(folder)
         self._settings = settings
         self._environment = {**os.environ, **(environment or {})}
-        self._entry = ["tests.proof.faulty_server", fault] if fault else ["jobwire_server"]
+        self._entry = entry
 
     def launch(self) -> subprocess.Popen[bytes]:
         config = self.folder / "proof.toml"
@@ -100,14 +111,13 @@ def launched(
     *,
     settings: str = "",
     environment: Mapping[str, str] | None = None,
-    fault: str = "",
+    entry: Entry = REAL,
 ) -> Iterator[Launched]:
     """Ready at the beginning, gone at the end."""
     folder.mkdir(exist_ok=True)
-    server = Launched(folder, settings=settings, environment=environment, fault=fault)
+    server = Launched(folder, settings=settings, environment=environment, entry=entry)
     try:
-        server.start()
-        yield server
+        yield server.start()
     finally:
         server.end()
 

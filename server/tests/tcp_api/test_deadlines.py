@@ -75,3 +75,32 @@ def test_a_gap_in_the_clock_counts_for_a_few_seconds_only() -> None:
 
     clock.advance(SLOT_MS)
     assert deadlines.advance() == [item]
+
+
+def test_time_in_which_nobody_waited_does_not_count() -> None:
+    """Whoever comes after an hour of rest has its whole time, and somebody is told to advance again."""
+    clock = ManualClock()
+    wanted: list[int] = []
+    deadlines: Deadlines[Item] = Deadlines(clock, lambda: wanted.append(clock.now()))
+    clock.advance(3_600_000)
+    item = Item()
+
+    deadlines.look_by(item, deadlines.now + 5_000)
+
+    assert wanted == [clock.now()]
+    assert seconds_until_due(clock, deadlines, item) == 5
+    assert not deadlines
+
+
+def test_the_first_of_many_makes_it_wanted_and_the_last_that_leaves_ends_it() -> None:
+    wanted: list[None] = []
+    deadlines: Deadlines[Item] = Deadlines(ManualClock(), lambda: wanted.append(None))
+    items = [Item(), Item()]
+    for item in items:
+        deadlines.look_by(item, 5_000)
+    for item in items:
+        assert deadlines
+        deadlines.drop(item)
+
+    assert not deadlines
+    assert len(wanted) == 1

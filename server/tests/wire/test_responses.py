@@ -40,7 +40,7 @@ def test_a_push_that_made_a_job_is_201(outcome: str, status: int) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [
-        ([], 201),
+        ([], 200),
         (["existing"], 200),
         (["existing", "created"], 201),
         ([None, "replaced"], 201),

@@ -86,6 +86,28 @@ def test_a_flaw_is_final() -> None:
     assert decoder.buffered == 0
 
 
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b"abc\r\n", ([b"abc"], None)),
+        (b"abcd\n", ([], Flaw.TOO_LONG)),
+        (b"abc\rd\n", ([], Flaw.TOO_LONG)),
+        (b"abc\r\r\n", ([], Flaw.TOO_LONG)),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 3, 100])
+def test_a_carriage_return_at_the_end_is_not_counted(
+    data: bytes, wanted: tuple[list[bytes], Flaw | None], step: int
+) -> None:
+    decoder = LineDecoder(3)
+
+    lines = [
+        line for at in range(0, len(data), step) for line in decoder.feed(data[at : at + step])
+    ]
+
+    assert (lines, decoder.flaw) == wanted
+
+
 def test_the_limit_is_checked_before_more_is_kept() -> None:
     decoder = LineDecoder(1000)
     decoder.feed(b"x" * 1000)

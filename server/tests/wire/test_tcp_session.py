@@ -366,6 +366,11 @@ class TestAuthentication:
         assert codes(said) == ["UNAUTHORIZED", "ok", "UNKNOWN_COMMAND"]
         assert rids(said) == [1, 2, 3]
 
+    def test_a_bad_command_without_a_token_hears_of_the_token_first(self) -> None:
+        peer = Peer(token=True).send(line("push", nonsense=1) + line("ping", nonsense=1))
+
+        assert codes(peer.said()) == ["UNAUTHORIZED", "VALIDATION_ERROR"]
+
     def test_health_needs_no_token(self) -> None:
         peer = Peer(token=True).send(HELLO + line("health", rid=1) + line("workers", rid=2))
 
@@ -495,6 +500,10 @@ class TestHello:
 
         assert codes(Peer().send(text).said()) == ["UNKNOWN_COMMAND"]
         assert "UNKNOWN_COMMAND" not in codes(v2().send(text).finish_all().said())
+
+    @pytest.mark.parametrize("name", sorted(n for n, c in COMMANDS.items() if c.wire == 2))
+    def test_whatever_fields_they_have(self, name: str) -> None:
+        assert codes(Peer().send(line(name, nonsense=1)).said()) == ["UNKNOWN_COMMAND"]
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------

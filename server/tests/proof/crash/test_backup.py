@@ -23,8 +23,8 @@ from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-KILLS = max(5, round(5 * SCALE))
-LEAST = round(15 * SCALE)  # backups
+KILLS = max(3, round(5 * SCALE))
+LEAST = max(6, round(15 * SCALE))  # backups
 PLAIN = 4  # plain copies to look at
 HELD_UP_S = 5  # a server that waits for a reader waits for 10
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from tests.proof.launched import Launched
+from tests.proof.launched import Entry, entry
 
 from jobwire_server import app, maintenance
 from jobwire_server.cli import main
@@ -110,23 +108,9 @@ RULES: dict[str, Callable[[], None]] = {
 }
 
 
-class Broken(Launched):
-    """A server process under one of RULES."""
-
-    def __init__(self, folder: Path, rule: Callable[[], None]) -> None:
-        super().__init__(folder)
-        self._entry = ["tests.proof.delivery.broken_rules", rule.__name__]
-
-
-@contextmanager
-def broken(folder: Path, rule: Callable[[], None]) -> Iterator[Launched]:
-    """Ready at the beginning, gone at the end."""
-    folder.mkdir(exist_ok=True)
-    server = Broken(folder, rule)
-    try:
-        yield server.start()
-    finally:
-        server.end()
+def broken(rule: Callable[[], None]) -> Entry:
+    """For launched(): the server under one of RULES."""
+    return entry("tests.proof.delivery.broken_rules", rule.__name__)
 
 
 if __name__ == "__main__":

@@ -67,5 +67,5 @@ def test_no_child_is_lost_early_or_stuck(tmp_path: Path) -> None:
 
 
 def control(folder: Path, rule: Callable[[], None]) -> Verdict:
-    with broken(folder / rule.__name__, rule) as server:
+    with launched(folder / rule.__name__, entry=broken(rule)) as server:
         return run(server, SEED, graphs=4, kills=0, heal_s=1).verdict

@@ -58,7 +58,7 @@ def test_a_stale_worker_is_never_heard(tmp_path: Path) -> None:
         raw = pool.map(lambda number: raw_round(server, f"raw-{number}", JOBS), range(ROUNDS))
         sdk = pool.map(lambda pair: sdk_round(server, *pair), product(DOORS, range(ROUNDS)))
         tally = summed([*raw, *sdk])
-    with broken(tmp_path / "broken", any_lease) as server:
+    with launched(tmp_path / "broken", entry=broken(any_lease)) as server:
         caught = raw_round(server, "raw", CONTROL_JOBS)
 
     figure = publish(

@@ -38,7 +38,7 @@ def test_leases_and_timeouts_end_in_time(tmp_path: Path) -> None:
     exact, wrong = asyncio.run(wrong_ends(tmp_path, SEED, EXACT_ROUNDS))
     with (
         launched(tmp_path / "whole") as server,
-        broken(tmp_path / "broken", slow_and_deaf) as other,
+        launched(tmp_path / "broken", entry=broken(slow_and_deaf)) as other,
         ThreadPoolExecutor(1) as pool,
     ):
         control = pool.submit(measure, other, CONTROL_JOBS, CONTROL_BEATING_S)

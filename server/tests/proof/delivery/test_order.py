@@ -32,7 +32,7 @@ def test_jobs_come_in_order(tmp_path: Path) -> None:
         straight = one_consumer(server, "order", chance, JOBS)
         lifo = one_consumer_lifo(server, "lifo", chance, LIFO_JOBS)
         crowd = many_consumers(server, "crowd", SEED, EACH, CLIENTS)
-    with broken(tmp_path / "broken", any_order) as server:
+    with launched(tmp_path / "broken", entry=broken(any_order)) as server:
         caught = one_consumer(server, "order", chance, 400)
         caught_lifo = one_consumer_lifo(server, "lifo", chance, 400)
         caught_crowd = many_consumers(server, "crowd", SEED, 50, CLIENTS)

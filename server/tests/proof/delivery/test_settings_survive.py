@@ -27,7 +27,7 @@ def test_settings_survive_kill_9(tmp_path: Path) -> None:
     began = time.monotonic()
     with launched(tmp_path / "whole") as server:
         kept = run(server, Random(f"{SEED}-settings"), KILLS, CHANGES)
-    with broken(tmp_path / "broken", forgotten_settings) as server:
+    with launched(tmp_path / "broken", entry=broken(forgotten_settings)) as server:
         caught = run(server, Random(f"{SEED}-settings"), 1, CHANGES)
 
     figure = publish(

@@ -29,7 +29,7 @@ def test_pushes_at_once_make_one_job(tmp_path: Path) -> None:
     began = time.monotonic()
     with launched(tmp_path / "whole") as server:
         wrong_rounds = rounds(server, ROUNDS)
-    with broken(tmp_path / "broken", no_uniqueness) as server:
+    with launched(tmp_path / "broken", entry=broken(no_uniqueness)) as server:
         caught = rounds(server, len(RULES))
 
     figure = publish(

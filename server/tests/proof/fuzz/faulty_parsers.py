@@ -7,39 +7,25 @@ one word; `hoard` sets 1 MiB aside for each request; `endless` takes lines of an
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.acceptance.processes import Server
+from tests.proof.launched import Launched, entry
 
 from jobwire_server.cli import main
 from jobwire_server.http_api import handlers
 from jobwire_server.wire import strict_json, tcp_codec, tcp_session
 from jobwire_server.wire.requests import Command
 
-SERVER = Path(__file__).parents[3]
 Answer = tuple[int, bytes]
 
 
-class FaultyServer(Server):
-    """A server process with one of FAULTS."""
-
-    def __init__(self, folder: Path, fault: str) -> None:
-        super().__init__(folder)
-        self._fault = fault
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        flags = ["serve", "--storage", self.storage, "--http-port", str(self.http)]
-        command = [sys.executable, "-m", __name__, self._fault, *flags, "--tcp-port", str(self.tcp)]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=SERVER, stdout=log, stderr=log, start_new_session=True
-            )
-        return self._process
+def faulty_server(folder: Path, fault: str) -> Launched:
+    """A server, not started, with one of FAULTS."""
+    return Launched(folder, entry=entry("tests.proof.fuzz.faulty_parsers", fault))
 
 
 # --- answers ---

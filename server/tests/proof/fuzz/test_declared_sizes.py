@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import Server
-from tests.proof.fuzz.faulty_parsers import FaultyServer
+from tests.proof.fuzz.faulty_parsers import faulty_server
 from tests.proof.fuzz.raw import sent
 from tests.proof.hostile.process_memory import forget_peak, peak
 from tests.proof.knobs import SEED
@@ -181,7 +181,7 @@ def figure(outcome: Outcome, bad: list[str], seconds: float) -> Figure:
 
 
 def test_a_server_that_sets_memory_aside_is_caught(tmp_path: Path) -> None:
-    server = FaultyServer(tmp_path, "hoard").start()
+    server = faulty_server(tmp_path, "hoard").start()
     row = Row("a job without a name", "http", post(b"/queues/q/jobs", b"{}"), INVALID)
     try:
         bad = wrong_with(server, row, ROUNDS, Outcome())

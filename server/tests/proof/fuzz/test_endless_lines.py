@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import Server
-from tests.proof.fuzz.faulty_parsers import FaultyServer
+from tests.proof.fuzz.faulty_parsers import faulty_server
 from tests.proof.fuzz.raw import Flood, flood
 from tests.proof.hostile.process_memory import forget_peak, peak
 from tests.proof.knobs import SCALE, SEED
@@ -144,7 +144,7 @@ def figure(outcome: Outcome, bad: list[str], seconds: float) -> Figure:
 
 
 def test_a_server_without_a_limit_is_caught(tmp_path: Path) -> None:
-    server = FaultyServer(tmp_path, "endless").start()
+    server = faulty_server(tmp_path, "endless").start()
     try:
         bad = wrong_with(server, KINDS[0], Outcome(), times=1, seconds=2)
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.processes import Server
 from tests.proof.fuzz import parsers, sockets
-from tests.proof.fuzz.faulty_parsers import FaultyServer
+from tests.proof.fuzz.faulty_parsers import faulty_server
 from tests.proof.fuzz.targets import TARGETS
 from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import Figure, publish
@@ -111,7 +111,7 @@ def test_a_slow_parser_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_crashes_on_a_word_is_caught(tmp_path: Path) -> None:
-    server = FaultyServer(tmp_path, "crash").start()
+    server = faulty_server(tmp_path, "crash").start()
     try:
         report = sockets.run(server, SEED, 600)
     finally:

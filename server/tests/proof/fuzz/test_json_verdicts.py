@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from tests.acceptance.processes import Server
-from tests.proof.fuzz.faulty_parsers import FaultyServer
+from tests.proof.fuzz.faulty_parsers import faulty_server
 from tests.proof.fuzz.json_doors import BROKEN, OK, Door, Request, Verdict, open_doors
 from tests.proof.fuzz.json_rows import VALIDATION_ERROR, Row, rows
 from tests.proof.knobs import SEED
@@ -229,7 +229,7 @@ def is_key_twice(name: str) -> bool:
 
 def test_a_lenient_server_is_caught(tmp_path: Path) -> None:
     """The control: without the strict check a key stands twice, and bad UTF-8 ends connections or the server."""
-    server = FaultyServer(tmp_path, "lenient").start()
+    server = faulty_server(tmp_path, "lenient").start()
     doors = open_doors(server)
     trial = Trial(server, doors)
     try:

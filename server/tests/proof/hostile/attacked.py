@@ -1,8 +1,4 @@
-"""
-A server process that is attacked, and single requests from any loopback address and with any header.
-
-`weakness` names one of `weakened_server`: the same server with one defence taken away, for the controls.
-"""
+"""What attacks a server process: single requests from any loopback address and with any header."""
 
 from __future__ import annotations
 
@@ -10,48 +6,18 @@ import http.client
 import json
 import resource
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.proof.launched import Launched
+from tests.proof.launched import Entry, entry
 
 API = "/api/v1"
 
 
-class Attacked(Launched):
-    """`jobwire serve` with `settings` (TOML), maybe weakened."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        settings: str = "",
-        environment: Mapping[str, str] | None = None,
-        weakness: str = "",
-    ) -> None:
-        super().__init__(folder, settings=settings, environment=environment)
-        if weakness:
-            self._entry = ["tests.proof.hostile.weakened_server", weakness]
-
-
-@contextmanager
-def attacked(
-    folder: Path,
-    *,
-    settings: str = "",
-    environment: Mapping[str, str] | None = None,
-    weakness: str = "",
-) -> Iterator[Attacked]:
-    """Ready at the beginning, gone at the end."""
-    folder.mkdir(exist_ok=True)
-    server = Attacked(folder, settings=settings, environment=environment, weakness=weakness)
-    try:
-        yield server.start()
-    finally:
-        server.end()
+def weakened(weakness: str) -> Entry:
+    """For launched(): the server with one defence taken away, for the controls."""
+    return entry("tests.proof.hostile.weakened_server", weakness)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.proof.hostile.attacked import API, Attacked
+from tests.proof.hostile.attacked import API
+from tests.proof.launched import Launched
 
 from jobwire_server.wire.commands import COMMANDS
 
@@ -28,7 +29,7 @@ Send = Callable[[str, Mapping[str, Any]], Any]
 
 
 @contextmanager
-def over_tcp(server: Attacked) -> Iterator[Send]:
+def over_tcp(server: Launched) -> Iterator[Send]:
     """A command as it is, on one connection; `ok` of the answer says how it went."""
     with server.connect() as lines:
         lines.call(cmd="hello", v=[2])
@@ -36,7 +37,7 @@ def over_tcp(server: Attacked) -> Iterator[Send]:
 
 
 @contextmanager
-def over_http(server: Attacked) -> Iterator[Send]:
+def over_http(server: Launched) -> Iterator[Send]:
     """The same by its route, with fields in the path and the query where the route has them there."""
     connection = http.client.HTTPConnection("127.0.0.1", server.http, 30)
 

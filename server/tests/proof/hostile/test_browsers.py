@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.proof.hostile.attacked import Attacked, attacked
+from tests.proof.hostile.attacked import weakened
 from tests.proof.hostile.chromium import browsing
 from tests.proof.hostile.evil_pages import EvilSite, evil_site
 from tests.proof.hostile.rebinding import rebound
 from tests.proof.knobs import SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
@@ -34,14 +35,14 @@ class Outcome:
     tried: int
 
 
-def _state(server: Attacked) -> dict[str, Any]:
+def _state(server: Launched) -> dict[str, Any]:
     queues = {queue: server.get(f"/queues/{queue}")[1]["queue"] for queue in QUEUES}
     for queue in queues.values():
         queue.pop("oldest_waiting_ms")
     return queues
 
 
-def _open(server: Attacked, site: EvilSite, page: str, api: str, folder: Path) -> Outcome:
+def _open(server: Launched, site: EvilSite, page: str, api: str, folder: Path) -> Outcome:
     """Open the page at the authority `page` and let it call the server's API at the authority `api`."""
     site.told.clear()
     site.api = f"http://{api}/api/v1"
@@ -58,7 +59,7 @@ def _open(server: Attacked, site: EvilSite, page: str, api: str, folder: Path) -
 
 
 def _attack(
-    server: Attacked, site: EvilSite, folder: Path, *, without: str = ""
+    server: Launched, site: EvilSite, folder: Path, *, without: str = ""
 ) -> dict[str, Outcome]:
     """From another site; from another port of the same host; and from a name that was rebound, so that both are of one origin."""
     for _ in range(20):
@@ -80,7 +81,7 @@ def _attack(
 
 def test_no_page_changes_or_reads_anything(tmp_path: Path) -> None:
     began = time.monotonic()
-    with attacked(tmp_path / "s") as server, evil_site() as site:
+    with launched(tmp_path / "s") as server, evil_site() as site:
         outcomes = _attack(server, site, tmp_path)
         witness = server.get(f"/jobs/{site.job}")[1]["job"]["state"]
     read = [f"{name}: {what}" for name, outcome in outcomes.items() for what in outcome.read]
@@ -109,7 +110,7 @@ def test_no_page_changes_or_reads_anything(tmp_path: Path) -> None:
 
 def test_a_server_without_the_guard_is_taken(tmp_path: Path) -> None:
     """The control: the same pages, and a server that lets pages do what a program may. The first takes what there is; all of them read."""
-    with attacked(tmp_path / "s", weakness="open_to_pages") as server, evil_site() as site:
+    with launched(tmp_path / "s", entry=weakened("open_to_pages")) as server, evil_site() as site:
         outcomes = _attack(server, site, tmp_path, without="same-host")
 
     assert len(outcomes["cross-site"].changed) == len(QUEUES), outcomes

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import Attacked, ask, attacked, say
+from tests.proof.hostile.attacked import ask, say, weakened
 from tests.proof.hostile.guessing import Guesser, guess_together
 from tests.proof.knobs import SCALE, SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
@@ -55,7 +56,7 @@ def _proxied() -> Guesser:
 
 
 @contextmanager
-def _owner(server: Attacked) -> Iterator[list[str]]:
+def _owner(server: Launched) -> Iterator[list[str]]:
     """The owner of the token at work from another address, at both doors; what it was refused with."""
     refused: list[str] = []
     done = threading.Event()
@@ -83,7 +84,7 @@ def test_guesses_are_hardly_checked_and_the_owner_is_served(tmp_path: Path) -> N
     began = time.monotonic()
     alone, together, forgers, proxied = _sources(), _together(), _forgers(), _proxied()
     guessers = [*alone, *together, *forgers, proxied]
-    with attacked(tmp_path, settings=SETTINGS) as server, _owner(server) as refused:
+    with launched(tmp_path, settings=SETTINGS) as server, _owner(server) as refused:
         guess_together(guessers, {"http": server.http, "tcp": server.tcp}, SEED)
         locked = ask(server.http, "GET", "/queues", token=TOKEN, source=alone[0].source).code
         as_proxied = ask(
@@ -138,7 +139,7 @@ def test_a_server_that_checks_every_guess_is_caught(
     tmp_path: Path, weakness: str, guesser: Guesser
 ) -> None:
     """The controls."""
-    with attacked(tmp_path, settings=SETTINGS, weakness=weakness) as server:
+    with launched(tmp_path, settings=SETTINGS, entry=weakened(weakness)) as server:
         guess_together([guesser], {"http": server.http, "tcp": server.tcp}, SEED)
 
     assert guesser.checked == guesser.guesses > LIMIT

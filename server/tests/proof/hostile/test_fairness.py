@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
-from tests.proof.hostile.attacked import Attacked, allow_many_sockets, attacked
+from tests.proof.hostile.attacked import allow_many_sockets, weakened
 from tests.proof.hostile.bystander import FLOOR_MS, Bystander, Pace, bystander
 from tests.proof.hostile.crowd import crowd
 from tests.proof.knobs import SCALE, SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300), pytest.mark.alone]
@@ -52,7 +53,7 @@ class Noticed:
         return f"{self.before.p99:.0f}→{self.during.p99:.0f}"
 
 
-def _notice(server: Attacked, good: Bystander, kind: str, greedy: int, jobs: int = 0) -> Noticed:
+def _notice(server: Launched, good: Bystander, kind: str, greedy: int, jobs: int = 0) -> Noticed:
     before = good.pace(*good.watch(QUIET_S))
     with crowd(server, kind, connections=CONNECTIONS, greedy=greedy, jobs=jobs) as client:
         during = good.pace(*good.watch(WATCH_S))
@@ -68,7 +69,7 @@ def _numbers(noticed: list[Noticed]) -> dict[str, int | float | str]:
 def test_what_the_others_notice_of_one_greedy_client(tmp_path: Path) -> None:
     began = time.monotonic()
     allow_many_sockets()
-    with attacked(tmp_path) as server, bystander(server) as good:
+    with launched(tmp_path) as server, bystander(server) as good:
         until(lambda: len(good.between(0, time.monotonic())) > 5, 20, "the bystander is at work")
         shared = [_notice(server, good, "counts of a long queue", 1, JOBS)]
         shared += [_notice(server, good, kind, greedy) for kind, greedy in SHARED]
@@ -121,7 +122,7 @@ def test_what_the_others_notice_of_one_greedy_client(tmp_path: Path) -> None:
 
 def test_a_server_that_blocks_is_caught(tmp_path: Path) -> None:
     """The control."""
-    with attacked(tmp_path, weakness="unfair") as server, bystander(server) as good:
+    with launched(tmp_path, entry=weakened("unfair")) as server, bystander(server) as good:
         until(lambda: len(good.between(0, time.monotonic())) > 5, 20, "the bystander is at work")
         noticed = _notice(server, good, "counts of a long queue", 1)
 

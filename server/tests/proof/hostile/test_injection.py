@@ -10,16 +10,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import Attacked, attacked, rest_of
+from tests.proof.hostile.attacked import rest_of, weakened
 from tests.proof.hostile.bound_sql import FORMATTED, PUT_TOGETHER, doubtful, sources, statements
 from tests.proof.hostile.hostile_names import NAMES, Send, over_http, over_tcp, tried
 from tests.proof.knobs import SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 import jobwire_server
 
 PACKAGE = Path(jobwire_server.__file__).parent
-DOORS: dict[str, Callable[[Attacked], AbstractContextManager[Send]]] = {
+DOORS: dict[str, Callable[[Launched], AbstractContextManager[Send]]] = {
     "http": over_http,
     "tcp": over_tcp,
 }
@@ -49,7 +50,7 @@ def _fetch(port: int, target: str) -> bytes:
         return rest_of(raw)
 
 
-def _served_files(server: Attacked) -> tuple[int, list[str]]:
+def _served_files(server: Launched) -> tuple[int, list[str]]:
     targets = [before + climb for before in BEFORE for climb in CLIMBS]
     heard = {target: _fetch(server.http, target) for target in targets}
     wrong = [
@@ -73,7 +74,7 @@ def _shape(folder: Path) -> list[tuple[str, str]]:
 @pytest.mark.timeout(120)
 def test_names_come_back_exactly_or_are_refused(tmp_path: Path) -> None:
     began = time.monotonic()
-    with attacked(tmp_path) as server:
+    with launched(tmp_path) as server:
         witness = server.post("/queues/witness/jobs", {"name": "n", "data": {"still": "here"}})[1][
             "id"
         ]
@@ -123,7 +124,7 @@ def test_names_come_back_exactly_or_are_refused(tmp_path: Path) -> None:
 def test_a_server_that_takes_one_name_for_another_is_caught(tmp_path: Path) -> None:
     """The control: %2541 is A for a server that decodes twice."""
     encoded = [name for name in NAMES if "%2" in name]
-    with attacked(tmp_path, weakness="twice_decoded") as server, over_http(server) as send:
+    with launched(tmp_path, entry=weakened("twice_decoded")) as server, over_http(server) as send:
         wrong = [what for what, said in tried(send, "http", encoded) if said]
 
     assert any("%2e%2e%2f" in what for what in wrong)

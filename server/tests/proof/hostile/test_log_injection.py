@@ -16,9 +16,10 @@ from urllib.parse import quote
 import pytest
 import typer.main
 from prometheus_client.parser import text_string_to_metric_families
-from tests.proof.hostile.attacked import Attacked, ask, attacked, rest_of, say
+from tests.proof.hostile.attacked import ask, rest_of, say, weakened
 from tests.proof.hostile.nasty_text import FORGED, NASTY, obeyed
 from tests.proof.knobs import SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 from jobwire_server.cli import main
@@ -37,7 +38,7 @@ def _settings(log_format: str) -> str:
     return SETTINGS % (TOKEN, log_format)
 
 
-def _raw(server: Attacked, text: str, place: str) -> None:
+def _raw(server: Launched, text: str, place: str) -> None:
     """A request with the text where no client library would put it: bytes of a header, a method or a path as they are."""
     data = text.encode("utf-8", "surrogatepass")
     heads = {
@@ -62,7 +63,7 @@ def _raw(server: Attacked, text: str, place: str) -> None:
 PLACES = ("header", "host", "origin", "token", "request id", "forwarded", "method", "path")
 
 
-def _attack_http(server: Attacked, text: str) -> int:
+def _attack_http(server: Launched, text: str) -> int:
     for place in PLACES:
         _raw(server, text, place)
     encoded = quote(text, safe="")
@@ -78,7 +79,7 @@ def _attack_http(server: Attacked, text: str) -> int:
     return len(PLACES) + 6
 
 
-def _attack_tcp(server: Attacked, text: str) -> int:
+def _attack_tcp(server: Launched, text: str) -> int:
     hello = {
         "cmd": "hello",
         "v": [2],
@@ -95,7 +96,7 @@ def _attack_tcp(server: Attacked, text: str) -> int:
     return len(say(server.tcp, hello, *lines))
 
 
-def _fill(server: Attacked, text: str) -> str:
+def _fill(server: Launched, text: str) -> str:
     """A dead letter whose every free text is nasty; its id."""
     options = {
         "tags": [text],
@@ -201,7 +202,7 @@ def test_nothing_that_is_shown_is_obeyed(tmp_path: Path) -> None:
     began = time.monotonic()
     problems, tries, lines, ids = [], 0, 0, []
     for log_format in ("json", "pretty"):
-        with attacked(tmp_path / log_format, settings=_settings(log_format)) as server:
+        with launched(tmp_path / log_format, settings=_settings(log_format)) as server:
             for text in NASTY:
                 tries += _attack_http(server, text) + _attack_tcp(server, text)
             if log_format == "json":
@@ -250,7 +251,7 @@ def test_nothing_that_is_shown_is_obeyed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("log_format", ["json", "pretty"])
 def test_a_log_that_writes_text_as_it_came_is_caught(tmp_path: Path, log_format: str) -> None:
     """The control."""
-    with attacked(tmp_path, settings=_settings(log_format), weakness="raw_log") as server:
+    with launched(tmp_path, settings=_settings(log_format), entry=weakened("raw_log")) as server:
         for text in NASTY:
             _attack_http(server, text)
         server.stop()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from jobwire import AsyncClient, AsyncWorker, Client, Worker
-from tests.proof.hostile.attacked import Attacked, ask, attacked
+from tests.proof.hostile.attacked import ask, weakened
 from tests.proof.hostile.canaries import (
     DATA,
     GOOD,
@@ -27,6 +27,7 @@ from tests.proof.hostile.canaries import (
     say_everything,
 )
 from tests.proof.knobs import SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 from jobwire_server.cli import main
@@ -56,16 +57,18 @@ BAD_SETTINGS = (
 
 
 @contextmanager
-def _serving(folder: Path, log_format: str, weakness: str = "") -> Iterator[Attacked]:
+def _serving(folder: Path, log_format: str, weakness: str = "") -> Iterator[Launched]:
     folder.mkdir()
     (folder / "tokens").write_text(f"{GOOD}\n")
     settings = f'[auth]\ntokens_file = "{folder}/tokens"\n[log]\nlevel = "debug"\nformat = "{log_format}"\n'
     environment = {"JOBWIRE_TOKENS": SECOND}
-    with attacked(folder, settings=settings, environment=environment, weakness=weakness) as server:
+    with launched(
+        folder, settings=settings, environment=environment, entry=weakened(weakness)
+    ) as server:
         yield server
 
 
-def _attack(server: Attacked, haul: Haul) -> int:
+def _attack(server: Launched, haul: Haul) -> int:
     """Every error path of both doors; what came back, and what the server wrote and shows of itself."""
     answered = ask_everything(server.http, haul) + say_everything(server.tcp, haul)
     haul.add("metrics", ask(server.http, "GET", "/metrics/prometheus").body)
@@ -120,7 +123,7 @@ def _jobwire(folder: Path, environment: dict[str, str], arguments: tuple[str, ..
     return printed.getvalue()
 
 
-def _sdk(server: Attacked, haul: Haul, caplog: pytest.LogCaptureFixture) -> int:
+def _sdk(server: Launched, haul: Haul, caplog: pytest.LogCaptureFixture) -> int:
     """Representations, exceptions with their causes, and log lines of the SDK."""
     caplog.set_level(logging.DEBUG)
     urls = [
@@ -206,7 +209,7 @@ def test_no_secret_comes_out_anywhere(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_leak_is_caught(tmp_path: Path) -> None:
     """The control: a server that writes tokens to its log."""
     haul = Haul()
-    with _serving(tmp_path / "s", "json", weakness="telling") as server:
+    with _serving(tmp_path / "s", "json", "telling") as server:
         _attack(server, haul)
 
     hits = haul.hits(TOKENS)

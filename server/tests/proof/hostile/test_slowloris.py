@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.processes import until
-from tests.proof.hostile.attacked import allow_many_sockets, attacked
+from tests.proof.hostile.attacked import allow_many_sockets, weakened
 from tests.proof.hostile.bystander import FLOOR_MS, bystander
 from tests.proof.hostile.slow_clients import attack, kinds, survivors
 from tests.proof.knobs import SCALE, SEED
+from tests.proof.launched import launched
 from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
@@ -39,7 +40,7 @@ OTHERS = 16  # sockets that the server has of its own, and the bystander's
 def test_slow_clients_are_cut_and_the_others_go_on(tmp_path: Path) -> None:
     began = time.monotonic()
     allow_many_sockets()
-    with attacked(tmp_path, settings=SETTINGS) as server, bystander(server, token=TOKEN) as good:
+    with launched(tmp_path, settings=SETTINGS) as server, bystander(server, token=TOKEN) as good:
         ports = {"http": server.http, "tcp": server.tcp}
         until(lambda: len(good.between(0, time.monotonic())) > 5, 20, "the bystander is at work")
         before = good.pace(*good.watch(2.0))
@@ -86,7 +87,7 @@ def test_slow_clients_are_cut_and_the_others_go_on(tmp_path: Path) -> None:
 def test_a_server_without_deadlines_is_caught(tmp_path: Path) -> None:
     """The control: the same slow clients are suffered for as long as they like."""
     patience = DEADLINE_S + 3
-    with attacked(tmp_path, settings=SETTINGS, weakness="no_deadlines") as server:
+    with launched(tmp_path, settings=SETTINGS, entry=weakened("no_deadlines")) as server:
         ports = {"http": server.http, "tcp": server.tcp}
         fates = asyncio.run(attack(ports, kinds(TOKEN), 3, drip_s=DRIP_S, patience_s=patience))
 

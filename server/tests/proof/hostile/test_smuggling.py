@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import Attacked, ask, attacked, rest_of
+from tests.proof.hostile.attacked import ask, rest_of, weakened
 from tests.proof.hostile.naive_http import naive_http
 from tests.proof.hostile.process_memory import MIB, forget_peak, peak
 from tests.proof.hostile.smuggled_requests import (
@@ -23,6 +23,7 @@ from tests.proof.hostile.smuggled_requests import (
     misled,
 )
 from tests.proof.knobs import SCALE, SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
@@ -52,7 +53,7 @@ def _bomb(encoding: str, packed: bytes) -> bytes:
     return HEAD + fields.encode() + packed
 
 
-def _send(server: Attacked, data: bytes) -> int:
+def _send(server: Launched, data: bytes) -> int:
     """The status of the one answer."""
     with socket.create_connection(("127.0.0.1", server.http), 60) as raw:
         _send_while_heard(raw, data)
@@ -70,7 +71,7 @@ def _send_while_heard(raw: socket.socket, data: bytes) -> None:
         return
 
 
-def _many_chunks(server: Attacked) -> int:
+def _many_chunks(server: Launched) -> int:
     return _send(
         server,
         HEAD
@@ -82,23 +83,23 @@ def _many_chunks(server: Attacked) -> int:
     )
 
 
-def _many_headers(server: Attacked) -> int:
+def _many_headers(server: Launched) -> int:
     return _send(server, GET + b"A: b\r\n" * 10_000 + b"\r\n")
 
 
-def _long_trailer(server: Attacked) -> int:
+def _long_trailer(server: Launched) -> int:
     return _send(
         server,
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 1_000_000 + b"\r\n",
     )
 
 
-def _long_extension(server: Attacked) -> int:
+def _long_extension(server: Launched) -> int:
     return _send(server, HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;" + b"a" * 16 * MIB)
 
 
 # 0: the server hung up in the middle, and the answer may be lost by the reset.
-HEAPS: dict[str, tuple[Callable[[Attacked], int], set[int]]] = {
+HEAPS: dict[str, tuple[Callable[[Launched], int], set[int]]] = {
     "a million chunks of one byte": (_many_chunks, {201, 408}),
     "10,000 headers": (_many_headers, {0, 400}),
     "a million trailers": (_long_trailer, {0, 400, 408, 413}),
@@ -107,12 +108,12 @@ HEAPS: dict[str, tuple[Callable[[Attacked], int], set[int]]] = {
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Attacked]:
-    with attacked(tmp_path, settings="[server]\nread_timeout_ms = 2000\n") as server:
+def server(tmp_path: Path) -> Iterator[Launched]:
+    with launched(tmp_path, settings="[server]\nread_timeout_ms = 2000\n") as server:
         yield server
 
 
-def test_nothing_explodes_and_no_request_hides_in_another(server: Attacked) -> None:
+def test_nothing_explodes_and_no_request_hides_in_another(server: Launched) -> None:
     began = time.monotonic()
     tried = list(cases())
     wrong = misled(server.http, lambda: server.counts(QUEUE)["waiting"], tried)
@@ -148,7 +149,7 @@ def test_nothing_explodes_and_no_request_hides_in_another(server: Attacked) -> N
 
 def test_a_bomb_that_goes_off_is_caught(tmp_path: Path) -> None:
     """The control: a server that decompresses bodies takes as much memory as the bomb stands for."""
-    with attacked(tmp_path, weakness="decompressing") as server:
+    with launched(tmp_path, entry=weakened("decompressing")) as server:
         at_rest = forget_peak(server.pid)
         _send(server, _bomb("gzip", _bombs()["gzip"]))
 

@@ -13,9 +13,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.proof.hostile.attacked import attacked, say
+from tests.proof.hostile.attacked import say
 from tests.proof.hostile.process_memory import MIB
 from tests.proof.knobs import SEED
+from tests.proof.launched import launched
 from tests.proof.report import Figure, publish
 
 from jobwire_server.metrics import Metrics
@@ -130,7 +131,7 @@ def test_there_is_no_schedule_to_harm_the_housekeeper(tmp_path: Path) -> None:
     """This product has no schedules yet. The day it has, #24, #26 and #27 want tests of their own, and this one fails."""
     assert [name for name in COMMANDS if "schedule" in name] == []
     bad = {"name": "s", "queue": "q", "job_name": "n"}
-    with attacked(tmp_path) as server:
+    with launched(tmp_path) as server:
         for extra in (
             {"cron": "0 0 30 2 *"},
             {"every_ms": 0},

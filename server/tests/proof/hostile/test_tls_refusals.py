@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 from jobwire import AsyncClient, Client, TransportError
-from tests.proof.hostile.attacked import Attacked, attacked
+from tests.proof.hostile.attacked import weakened
 from tests.proof.hostile.tls_server import (
     HOST,
     TlsServer,
@@ -20,6 +20,7 @@ from tests.proof.hostile.tls_server import (
     tls_server,
 )
 from tests.proof.knobs import SEED
+from tests.proof.launched import Launched, launched
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
@@ -100,7 +101,7 @@ def _versions(server: TlsServer) -> list[str]:
     return [f"{case}: {said}" for case, said in agreed.items() if said != CURRENT.get(case[1])]
 
 
-def _crossed(secure: TlsServer, plain: Attacked) -> list[str]:
+def _crossed(secure: TlsServer, plain: Launched) -> list[str]:
     """Plaintext to a TLS port, TLS to a plaintext port; by hand and by the SDK. All are told or cut at once."""
     wrong = []
     for door, data in PLAIN.items():
@@ -114,7 +115,7 @@ def _crossed(secure: TlsServer, plain: Attacked) -> list[str]:
     return wrong + _crossed_sdk(secure, plain)
 
 
-def _crossed_sdk(secure: TlsServer, plain: Attacked) -> list[str]:
+def _crossed_sdk(secure: TlsServer, plain: Launched) -> list[str]:
     urls = [f"{scheme}://{HOST}:{plain.port(door)}" for scheme, door in DOORS]
     urls += [f"{door}://{HOST}:{secure.port(door)}" for _, door in DOORS]
     wrong = []
@@ -129,7 +130,7 @@ def _crossed_sdk(secure: TlsServer, plain: Attacked) -> list[str]:
 @pytest.mark.usefixtures("trusting")
 def test_tls_refuses_what_it_should(ca: trustme.CA, tmp_path: Path) -> None:
     began = time.monotonic()
-    with tls_server(tmp_path, ca.issue_cert(HOST)) as secure, attacked(tmp_path / "plain") as plain:
+    with tls_server(tmp_path, ca.issue_cert(HOST)) as secure, launched(tmp_path / "plain") as plain:
         wrong = {
             "certificates": _certificates(secure, ca),
             "versions": _versions(secure),
@@ -174,5 +175,5 @@ def test_clients_that_do_not_verify_are_caught(ca: trustme.CA, tmp_path: Path) -
 
 def test_a_server_with_old_versions_is_caught(ca: trustme.CA, tmp_path: Path) -> None:
     """The control: this machine's OpenSSL still has what the product refuses."""
-    with tls_server(tmp_path, ca.issue_cert(HOST), weakness="old_tls") as server:
+    with tls_server(tmp_path, ca.issue_cert(HOST), entry=weakened("old_tls")) as server:
         assert len(_versions(server)) == len(OLD) * len(DOORS)

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import trustme
 from tests.acceptance.processes import until
-from tests.proof.hostile.attacked import Attacked
+from tests.proof.launched import REAL, Entry, Launched
 
 HOST = "127.0.0.1"
 DAY = timedelta(days=1)
 
 
-class TlsServer(Attacked):
+class TlsServer(Launched):
     """Both doors use `cert.pem` and `key.pem` of its folder."""
 
-    def __init__(self, folder: Path, *, weakness: str = "") -> None:
+    def __init__(self, folder: Path, entry: Entry) -> None:
         pair = f'tls_cert = "{folder}/cert.pem"\ntls_key = "{folder}/key.pem"\n'
         settings = f"[http]\n{pair}[tcp]\n{pair}"
-        super().__init__(folder, settings=settings, weakness=weakness)
+        super().__init__(folder, settings=settings, entry=entry)
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -49,11 +49,11 @@ def write_pair(issued: trustme.LeafCert, folder: Path) -> None:
 
 @contextmanager
 def tls_server(
-    folder: Path, issued: trustme.LeafCert, *, weakness: str = ""
+    folder: Path, issued: trustme.LeafCert, *, entry: Entry = REAL
 ) -> Iterator[TlsServer]:
     """Ready at the beginning, gone at the end."""
     write_pair(issued, folder)
-    server = TlsServer(folder, weakness=weakness)
+    server = TlsServer(folder, entry)
     try:
         yield server.start()
     finally:

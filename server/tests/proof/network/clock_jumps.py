@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.acceptance.processes import Lines, until
-from tests.proof.launched import Launched, launched
+from tests.proof.faulty_server import FAULTY
+from tests.proof.launched import Launched, entry, launched
 from tests.proof.network.jumping_clock import JumpingClock
 from tests.proof.network.lost_replies import jobs_in
 from tests.proof.network.sdk_load import EACH, Consumer, Producer, end_all
@@ -54,7 +55,7 @@ def run(folder: Path, seed: int, offsets: Sequence[float], *, fault: str = "") -
     folder.mkdir()
     clock = JumpingClock(folder)
     with (
-        launched(folder, environment=clock.environment, fault=fault) as server,
+        launched(folder, environment=clock.environment, entry=entry(FAULTY, fault)) as server,
         ExitStack() as stack,
     ):
         scene = Scene(server, clock, stack, seed, len(offsets))

@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.acceptance.processes import until
 from tests.proof.crash.traffic import TcpLink
-from tests.proof.launched import Launched, launched
+from tests.proof.faulty_server import FAULTY
+from tests.proof.launched import Launched, entry, launched
 from tests.proof.network.hands import LOST
 from tests.proof.network.lost_replies import jobs_in
 from tests.proof.network.sdk_load import EACH, Consumer, Threaded, end_all
@@ -82,7 +83,7 @@ def run(folder: Path, seed: int, pauses: Sequence[float], *, fault: str = "") ->
     report, chance = Report(), random.Random(f"pauses-{seed}")
     # Handlers take as long as all stops together, so that the same leases meet each of them.
     seconds = sum(pauses) + len(pauses) * SETTLES_IN_S
-    with launched(folder, fault=fault) as server, ExitStack() as stack:
+    with launched(folder, entry=entry(FAULTY, fault)) as server, ExitStack() as stack:
         stock(server, seconds)
         holders = [stack.enter_context(Holder(server.tcp, f"raw-{n}")) for n in range(2)]
         workers = [

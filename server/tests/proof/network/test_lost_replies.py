@@ -54,7 +54,7 @@ def test_a_lost_reply_costs_nothing(tmp_path: Path) -> None:
     )
     told = "\n".join([f"PROOF_SEED={SEED} PROOF_SCALE={SCALE:g}", *tally.told])
     assert figure.bad == 0, told
-    assert figure.tries == ROUNDS * CUTS_A_ROUND * len(KINDS) * len(DOORS) >= 300
+    assert figure.tries == ROUNDS * CUTS_A_ROUND * len(KINDS) * len(DOORS) >= 300 * min(1, SCALE)
     assert tally.carried_out >= figure.tries / 4, "too few cuts came behind the work"
     assert forgetful.duplicates > 0, "new ids must show as duplicates"
     assert forgetful.orphaned > 0, "new request_ids must show as lost pulls"
