@@ -82,3 +82,22 @@ class Failing(Wrapped):
 
     async def _fail(self, *_: Any, **__: Any) -> Any:
         raise self.error
+
+
+class InsertsLate(Wrapped):
+    """A claim that is submitted right before an insert has been answered by the time that the insert begins."""
+
+    async def insert(self, *args: Any, **options: Any) -> Any:
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        return await self.store.insert(*args, **options)
+
+
+class ClaimsSlowly(Wrapped):
+    """The other way round: a claim looks at once and is answered late, when the insert has been."""
+
+    async def claim(self, request: ClaimRequest, now: int) -> list[Job]:
+        jobs = await self.store.claim(request, now)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        return jobs

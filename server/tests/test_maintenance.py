@@ -568,6 +568,32 @@ async def test_the_loop_wakes_up_for_a_job_that_is_due_before_the_planned_moment
     assert (planned - world.clock.now(), (earlier or 0) - world.clock.now()) == (1_000, 300)
 
 
+class PushesMeanwhile(Wrapped):
+    """While the loop reads what is due next, after it was read, a job that is due earlier is pushed."""
+
+    world: World
+    pushed: str | None = None
+
+    async def next_due(self) -> int | None:
+        due = await self.store.next_due()
+        if self.pushed is None:
+            self.pushed = "soon"
+            self.pushed = await self.world.push(delay_ms=300)
+        return due
+
+
+async def test_a_job_that_comes_while_the_loop_plans_is_not_missed(
+    store: Store, clock: ManualClock
+) -> None:
+    meanwhile = PushesMeanwhile(store)
+    world = meanwhile.world = World(meanwhile, clock)
+    async with Loop(world) as loop:
+        await until(lambda: loop.rounds > 1)
+        await loop.asleep()
+
+        assert world.housekeeper._wake_at == clock.now() + 300
+
+
 async def test_a_job_that_is_due_later_wakes_nobody(world: World) -> None:
     async with Loop(world) as loop:
         rounds = loop.rounds

@@ -280,8 +280,8 @@ def _found_limits(document: dict[str, Any], schema: dict[str, Any]) -> dict[str,
         said["nullable"] = True
     if "enum" in inner:
         said["enum"] = [value for value in inner["enum"] if value is not None]
-    if "default" in schema:
-        said["default"] = schema["default"]
+    for key in {"default", "x-default"} & schema.keys():
+        said["default"] = schema[key]
     if "pattern" in inner and said["type"] == "string":
         said["pattern"] = inner["pattern"].removeprefix("^").removesuffix("$")
     return said

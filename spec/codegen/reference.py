@@ -30,6 +30,7 @@ _BOUNDS: Final = {
     "x-max-depth": "at most {} levels deep",
     "pattern": "matches {}",
     "default": "default {}",
+    "x-default": "default {}",
 }
 
 

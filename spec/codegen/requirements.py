@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from source import Spec
 
 PATH = "spec/requirements.lock"
-PAGES: Final = ("lifecycle.md", "wire.md")
+PAGES: Final = ("lifecycle.md", "wire.md", "test-mode.md")
 
 AREAS: Final = frozenset(
     {
@@ -40,6 +40,7 @@ AREAS: Final = frozenset(
         "WORKER",
         "HEALTH",
         "SDK",
+        "TEST",
     }
 )
 KEYWORD: Final = re.compile(r"\b(?:MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")

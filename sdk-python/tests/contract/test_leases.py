@@ -418,6 +418,8 @@ def test_a_heartbeat_renews_the_lease(client: Client, queue: str) -> None:
     assert ends[2].lease_expires_at >= ends[1].lease_expires_at
     assert ends[2].lease_expires_at == after.lease_expires_at
     assert after.lease_expires_at == after.last_heartbeat + timedelta(seconds=60)
+    client.ack(job)
+    assert client.get_job(job).last_heartbeat is None
 
 
 def test_a_batch_of_heartbeats_names_what_was_lost(client: Client, queue: str) -> None:

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
@@ -25,6 +26,7 @@ from jobwire_server.engine.flows import resolve_child
 from jobwire_server.errors import StoreFailed
 from jobwire_server.events import Event, EventBus
 from jobwire_server.http_api.door import HttpDoor
+from jobwire_server.http_api.handlers import Handlers
 from jobwire_server.ids import IdMaker
 from jobwire_server.maintenance import Maintenance
 from jobwire_server.metrics import Metrics
@@ -33,16 +35,19 @@ from jobwire_server.operations.service import Operations
 from jobwire_server.store import urls
 from jobwire_server.store.memory import MemoryStore
 from jobwire_server.store.sqlite import SqliteStore
+from jobwire_server.tcp_api.connection import Connection
 from jobwire_server.tcp_api.server import TcpDoor
 from jobwire_server.tls import TlsError, tls_files
 
 if TYPE_CHECKING:
     from jobwire_server.store.base import Store
+    from jobwire_server.test_mode.door import ControlDoor
+    from jobwire_server.test_mode.rig import Rig
 
 _log = structlog.get_logger(__name__)
 
-# (http port, tcp port, durability) when both doors are open.
-OnStarted = Callable[[int, int, str], None]
+# (http port, tcp port, durability) when both doors are open; in test mode the URL of the control API is the fourth.
+OnStarted = Callable[..., None]
 OnFailed = Callable[[StoreFailed], None]
 
 # What an answer has beside its jobs: the counts and the id of a flow, a cursor, a rid.
@@ -51,10 +56,21 @@ ANSWER_FRAME_BYTES: Final = 16 * 1024
 SWITCH_S: Final = 0.0005
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What test mode replaces; everything else of a server is the same with and without it (docs/adr/0014)."""
+
+    clock: Clock
+    new_id: Callable[[], str]
+    random: Callable[[], float]
+    handlers: type[Handlers] = Handlers
+    connection: type[Connection] = Connection
+
+
 class Server:
     """Everything that runs for one store; `running` makes one, the doors open."""
 
-    def __init__(self, settings: Settings, core: Core) -> None:
+    def __init__(self, settings: Settings, core: Core, parts: Parts) -> None:
         self.core = core
         self.metrics = Metrics()
         self.metrics.watch(
@@ -62,11 +78,13 @@ class Server:
         )
         self.operations = Operations(core, self.metrics.command)
         self.maintenance = Maintenance(core, settings.jobs.tick_ms)
-        gate = Gate(token_hashes(settings.auth), core.clock)
+        self.gate = gate = Gate(token_hashes(settings.auth), core.clock)
         self._tcp_tls = tls_files(settings.tcp.tls_cert, settings.tcp.tls_key)
         context = None if self._tcp_tls is None else self._tcp_tls.context
-        self.http = HttpDoor(self.operations, gate, settings, self.metrics, _log)
-        self.tcp = TcpDoor(self.operations, gate, settings, core.clock, _log, context)
+        self.http = HttpDoor(self.operations, gate, settings, self.metrics, _log, parts.handlers)
+        self.tcp = TcpDoor(
+            self.operations, gate, settings, core.clock, _log, context, parts.connection
+        )
         core.bus.subscribe(self._count)
 
     async def drain(self) -> None:
@@ -112,17 +130,22 @@ async def running(
     *,
     clock: Clock | None = None,
     on_failed: OnFailed | None = None,
+    rig: Rig | None = None,
 ) -> AsyncIterator[Server]:
     """
     A server with its doors open and its housekeeper at work; closed at the end, without draining.
 
     Raises StoreInUse, StoreUnusable, OSError (an address that cannot be bound) or TlsError before it yields.
     """
-    clock = clock or SystemClock()
+    parts = _usual_parts(clock or SystemClock()) if rig is None else _rigged_parts(rig)
     store = open_store(settings, on_failed)
-    await store.open(clock.now())
+    if rig is not None:
+        store = rig.watch(store)
+    await store.open(parts.clock.now())
     try:
-        server = Server(settings, _core(settings, store, clock))
+        server = Server(settings, _core(settings, store, parts), parts)
+        if rig is not None:
+            rig.connect(store, server.operations, server.gate, server.maintenance)
         await server.maintenance.start()
         housekeeping = asyncio.create_task(_keep_house(server, on_failed), name="housekeeping")
         try:
@@ -157,16 +180,27 @@ async def serve(settings: Settings, *, on_started: OnStarted | None = None) -> N
     def failed(error: StoreFailed) -> None:  # called on a thread of the store
         loop.call_soon_threadsafe(give_up, error)
 
-    async with running(settings, on_failed=failed) as server:
+    rig = _rig(settings)
+    async with (
+        running(settings, on_failed=failed, rig=rig) as server,
+        _control(rig, settings) as door,
+    ):
         hurry = asyncio.Event()
         with _signals(stop, hurry, server):
             durability = server.core.store.durability
+            control = {} if door is None else {"control": door.url}
             _log.info(
-                "server.started", http=server.http.port, tcp=server.tcp.port, durability=durability
+                "server.started",
+                http=server.http.port,
+                tcp=server.tcp.port,
+                durability=durability,
+                **control,
             )
             if on_started is not None:
-                on_started(server.http.port, server.tcp.port, durability)
+                on_started(server.http.port, server.tcp.port, durability, **control)
             await stop
+            if rig is not None:
+                rig.let_go()
             _log.info("server.draining")
             await _drain(server, hurry, settings.server.drain_timeout_ms)
     _log.info("server.stopped")
@@ -185,13 +219,56 @@ def open_store(settings: Settings, on_failed: OnFailed | None = None) -> Store:
     )
 
 
-def _core(settings: Settings, store: Store, clock: Clock) -> Core:
+def _usual_parts(clock: Clock) -> Parts:
+    return Parts(clock=clock, new_id=IdMaker().new, random=random.random)
+
+
+def _rigged_parts(rig: Rig) -> Parts:
+    return Parts(
+        clock=rig.clock,
+        new_id=rig.new_id,
+        random=rig.random,
+        handlers=rig.handlers,
+        connection=rig.connection,
+    )
+
+
+def _rig(settings: Settings) -> Rig | None:
+    """The parts of test mode, where it was asked for; its code is not even loaded otherwise."""
+    if not settings.test.enabled:
+        return None
+    from jobwire_server.test_mode.loop import VirtualLoop
+    from jobwire_server.test_mode.rig import Rig
+
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop), "cli/serve.py runs test mode on a loop of its own"
+    return Rig(loop, settings.test.seed, settings.test.clock_ms)
+
+
+@asynccontextmanager
+async def _control(rig: Rig | None, settings: Settings) -> AsyncIterator[ControlDoor | None]:
+    """The control API of test mode, open."""
+    if rig is None:
+        yield None
+        return
+    from jobwire_server.test_mode.door import ControlDoor
+
+    door = ControlDoor(rig, settings.test.port)
+    await door.start()
+    _log.warning("test_mode.on", control=door.url)
+    try:
+        yield door
+    finally:
+        await door.close()
+
+
+def _core(settings: Settings, store: Store, parts: Parts) -> Core:
     jobs = settings.jobs
     return Core(
         store=store,
-        clock=clock,
-        new_id=IdMaker().new,
-        random=random.random,
+        clock=parts.clock,
+        new_id=parts.new_id,
+        random=parts.random,
         bus=EventBus(),
         options=Options(
             require_lease=settings.auth.require_lease,

@@ -90,6 +90,10 @@ class Gate:
         self._remember_failure(source, now)
         return JobwireError("UNAUTHORIZED", "Invalid authentication token")
 
+    def forget_all(self) -> None:
+        """Let every address begin anew (test mode)."""
+        self._failures.clear()
+
     def _knows(self, token: str) -> bool:
         digest = hash_token(token)
         known = False

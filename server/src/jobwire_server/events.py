@@ -13,7 +13,7 @@ import msgspec
 from jobwire_server.model import Job
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """`name` is job.<past participle>; `job` is the job after it."""
 
     name: str

@@ -50,9 +50,10 @@ class Maintenance:
 
     def __init__(self, core: Core, tick_ms: int = 1_000) -> None:
         self._core = core
-        self._tick_ms = tick_ms
+        self.tick_ms = tick_ms
         self._wake = asyncio.Event()
-        self._wake_at: int | None = None
+        self._wake_at: int | None = None  # while it sleeps
+        self._heed_before: int | None = None  # what is due earlier than this wakes it
         self._last_run: int | None = None
         self._planned = 0  # when the loop last meant to wake up
         self._shift = 0  # how far the leases have yet to follow a clock that was set
@@ -82,13 +83,18 @@ class Maintenance:
         await self._every("recount", _RECOUNT_EVERY_MS, self._recount)
         return changed
 
+    def look(self) -> None:
+        """Wake up now."""
+        self._wake.set()
+
     def on_events(self, events: Sequence[Event]) -> None:
         """Wake up earlier when a job is due before the planned moment."""
-        if self._wake_at is None:
+        before = self._heed_before
+        if before is None:
             return
         for event in events:
             due = event.job.due_at
-            if due is not None and due < self._wake_at:
+            if due is not None and due < before:
                 self._wake.set()
                 return
 
@@ -96,23 +102,25 @@ class Maintenance:
 
     async def _sleep(self) -> None:
         now = self._core.clock.now()
-        planned = await self._guarded("plan", self._plan) or now + self._tick_ms
+        # First, so that a job which becomes due soon, and is stored while the plan is made, is not missed until the tick.
         self._wake.clear()
-        self._wake_at = self._planned = planned
+        self._heed_before = now + self.tick_ms
         try:
+            planned = await self._guarded("plan", self._plan) or now + self.tick_ms
+            self._heed_before = self._wake_at = self._planned = planned
             async with asyncio.timeout(max(planned - now, 0) / 1000):
                 await self._wake.wait()
         except TimeoutError:
             pass
         finally:
-            self._wake_at = None
+            self._heed_before = self._wake_at = None
 
     async def _plan(self) -> int:
         """When to look again: at the next due instant, at most a tick from now. What was due before and still is has failed, and waits for the tick."""
         due, now = await self._core.store.next_due(), self._core.clock.now()
         if due is None or (self._last_run is not None and due <= self._last_run):
-            return now + self._tick_ms
-        return min(max(due, now), now + self._tick_ms)
+            return now + self.tick_ms
+        return min(max(due, now), now + self.tick_ms)
 
     async def _watch_clock(self) -> int:
         """Move the leases along with a clock that was set, and give them grace after a gap; 1: time may go on."""
@@ -150,7 +158,7 @@ class Maintenance:
     def _was_stopped(self, last_run: int) -> bool:
         now = self._core.clock.now()
         overslept = self._planned > last_run and now - self._planned > _OVERSLEPT_MS
-        return overslept or now - last_run > self._tick_ms + _GAP_MS
+        return overslept or now - last_run > self.tick_ms + _GAP_MS
 
     async def _every(self, name: str, period: int, step: Callable[[], Awaitable[int]]) -> None:
         now = self._core.clock.now()

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stores import ClaimsAtABarrier, PushedBetween, new_store
+from tests.stores import (
+    ClaimsAtABarrier,
+    ClaimsSlowly,
+    InsertsLate,
+    PushedBetween,
+    Wrapped,
+    new_store,
+)
 from tests.world import PATIENCE, World, a_while, soon
 
 from jobwire_server.clock import ManualClock
@@ -245,6 +252,17 @@ async def test_a_pushed_job_and_the_pull_that_waits_for_it_share_a_commit(
     assert (await soon(task))["job"]["id"] == pushed
     assert commits == [["claim", "insert"]]
     await store.close()
+
+
+@pytest.mark.parametrize("wrapped", [InsertsLate, ClaimsSlowly])
+async def test_a_claim_for_a_push_that_comes_too_early_loses_nothing(
+    store: Store, clock: ManualClock, wrapped: type[Wrapped]
+) -> None:
+    world = World(wrapped(store), clock)
+    task = waiting_pull(world)
+    await asyncio.sleep(0.05)
+
+    assert (await soon(world.push())) == (await soon(task))["job"]["id"]
 
 
 async def test_a_pull_that_is_cancelled_while_a_push_is_claimed_for_it_gives_the_job_back(

@@ -230,6 +230,10 @@ def _disagreement(life: Life, job: Job) -> Found:
     if acks and not _is_completed_by(job, acks[0]):
         yield f"job {life.id} was acknowledged and is {job['state']} with {job['result']}", acks
     for fail in (c for c in life.of("fail") if c.out == "ok" and not c.answer["will_retry"]):
+        if fail.answer.get(
+            "already"
+        ):  # it tells how the job stands now, and another may have ended it since
+            continue
         ends = ("dlq", "cancelled") if life.may_be_cancelled() else ("dlq",)
         if job["state"] not in ends and not life.may_restart(fail.t0):
             yield f"job {life.id} failed for good and is {job['state']}", [fail]

@@ -197,6 +197,8 @@ def job_view(job: FakeJob, *, lease: bool = False) -> dict[str, Any]:
     """The Job object of the wire; `lease` only in the answer of a pull."""
     view: dict[str, Any] = {name: getattr(job, name) for name in _SHOWN}
     view.update({name: instant_text(getattr(job, name)) for name in _INSTANTS})
+    if job.state != "active":
+        view["last_heartbeat"] = None
     view["delay_until"] = instant_text(job.run_at) if job.is_held_back else None
     view["logs"] = [{"timestamp": instant_text(x["at"]), "message": x["message"]} for x in job.logs]
     view["errors"] = [{**entry, "at": instant_text(entry["at"])} for entry in job.errors]

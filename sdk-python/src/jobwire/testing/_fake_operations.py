@@ -138,7 +138,9 @@ class FakeOperations:
         return _already(already, {"retry": again, "will_retry": again, "next_attempt_at": at})
 
     def do_fail_batch(self, fields: dict[str, Any], caller: Caller) -> Answer:
-        results = [self._item(self.do_fail, item, caller) for item in fields["items"]]
+        results = [
+            _without_null_time(self._item(self.do_fail, item, caller)) for item in fields["items"]
+        ]
         refused = sum(1 for result in results if not result["ok"])
         return {"failed": len(results) - refused, "refused": refused, "results": results}
 
@@ -392,6 +394,13 @@ def is_empty_handed(operation: str, answer: Answer) -> bool:
     if operation == "pull":
         return not (answer.get("job") or answer.get("jobs"))
     return not (answer["lost"] or answer["cancelled"] or answer["deaf"])
+
+
+def _without_null_time(result: Answer) -> Answer:
+    """An item has next_attempt_at only with a time."""
+    return {
+        key: value for key, value in result.items() if (key, value) != ("next_attempt_at", None)
+    }
 
 
 def _already(already: bool, answer: Answer) -> Answer:

@@ -19,11 +19,12 @@ _DURABILITY: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """What is known only when the server is up: the ports that were bound, and the durability as verified."""
+    """What is known only when the server is up: the ports that were bound, the durability as verified, the control API."""
 
     http_port: int
     tcp_port: int
     durability: str
+    control: str | None = None  # of test mode
 
 
 def banner(loaded: Loaded, started: Started) -> str:
@@ -42,7 +43,13 @@ def banner(loaded: Loaded, started: Started) -> str:
         "config": str(loaded.file or "defaults, environment and flags"),
     }
     head = [f"Jobwire {__version__} is ready. Ctrl-C stops it.", ""]
-    body = [f"  {name:<8} {fact}" for name, fact in facts.items()]
+    if started.control is not None:
+        head.insert(
+            1, "TEST MODE: programs on this machine may stop its clock and delete every job."
+        )
+        facts["test control "] = started.control
+    width = max(8, *map(len, facts))
+    body = [f"  {name:<{width}} {fact}" for name, fact in facts.items()]
     return "\n".join([*head, *body, "", *first_lines(http, with_token=_needs_token(loaded))])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from jobwire_server.cli.banner import Started, banner
 from jobwire_server.cli.config_commands import config_error
 from jobwire_server.cli.exits import CliError, Exit
 from jobwire_server.cli.options import ConfigFile
-from jobwire_server.config import ConfigError, Loaded
+from jobwire_server.config import ConfigError, Loaded, Settings
 from jobwire_server.errors import StoreFailed, StoreInUse, StoreUnusable
 from jobwire_server.tls import TlsError
 
@@ -72,6 +73,33 @@ def serve(
             "--log-level", metavar="debug|info|warning|error", help="The least that is logged."
         ),
     ] = None,
+    test_mode: Annotated[
+        bool | None,
+        typer.Option(
+            "--test-mode",
+            help="For tests alone: a control API on this machine that moves the clock, breaks answers and deletes everything.",
+        ),
+    ] = None,
+    test_port: Annotated[
+        int | None,
+        typer.Option(
+            "--test-port", metavar="PORT", help="Port of the control API; else a free one."
+        ),
+    ] = None,
+    test_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--test-seed", metavar="N", help="Test mode with the same ids and jitter in each run."
+        ),
+    ] = None,
+    test_clock: Annotated[
+        int | None,
+        typer.Option(
+            "--test-clock",
+            metavar="MS",
+            help="Start with the clock standing at this instant, in ms since the epoch.",
+        ),
+    ] = None,
 ) -> None:
     """
     Run a server until it gets SIGTERM or SIGINT; it then finishes what is running.
@@ -88,6 +116,10 @@ def serve(
         "--insecure": insecure,
         "--log-format": log_format,
         "--log-level": log_level,
+        "--test-mode": test_mode,
+        "--test-port": test_port,
+        "--test-seed": test_seed,
+        "--test-clock": test_clock,
     }
     run(_loaded(file, flags))
 
@@ -105,12 +137,17 @@ def run(loaded: Loaded) -> None:
 
     log.configure(loaded.settings.log)
     try:
-        _runner()(app.serve(loaded.settings, on_started=_announce(loaded)))
+        run_loop = _runner(loaded.settings)
+        run_loop(app.serve(loaded.settings, on_started=_announce(loaded)))
     except (StoreInUse, StoreUnusable, StoreFailed, TlsError, OSError, ExceptionGroup) as error:
         raise _stopped(error) from error
 
 
-def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+def _runner(settings: Settings) -> Callable[[Coroutine[Any, Any, None]], None]:
+    if settings.test.enabled:
+        from jobwire_server.test_mode.loop import VirtualLoop
+
+        return partial(_run_on, VirtualLoop)
     if sys.platform == "win32":
         return asyncio.run
     import uvloop
@@ -118,12 +155,21 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
     return uvloop.run
 
 
-def _announce(loaded: Loaded) -> Callable[[int, int, str], None]:
+def _run_on(loop: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main)
+
+
+def _announce(loaded: Loaded) -> Callable[..., None]:
     """What the server calls when its doors are open. A program that reads the log reads the same in it."""
 
-    def on_started(http_port: int, tcp_port: int, durability: str) -> None:
+    def on_started(
+        http_port: int, tcp_port: int, durability: str, control: str | None = None
+    ) -> None:
         if log.is_pretty(loaded.settings.log, sys.stderr):
-            started = Started(http_port=http_port, tcp_port=tcp_port, durability=durability)
+            started = Started(
+                http_port=http_port, tcp_port=tcp_port, durability=durability, control=control
+            )
             print(banner(loaded, started), end="\n\n", flush=True)
 
     return on_started

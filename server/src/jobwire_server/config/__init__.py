@@ -21,6 +21,7 @@ from jobwire_server.config.masking import mask_url, presentable
 from jobwire_server.config.names import FLAGS, SHORT_NAMES, SettingInfo, catalogue
 from jobwire_server.config.problems import ConfigError, Problem
 from jobwire_server.config.settings import (
+    LAST_INSTANT_MS,
     AuthSettings,
     HttpSettings,
     JobsSettings,
@@ -29,11 +30,13 @@ from jobwire_server.config.settings import (
     Settings,
     SqliteSettings,
     TcpSettings,
+    TestSettings,
 )
 from jobwire_server.config.tokens import token_hashes
 
 __all__ = [
     "FLAGS",
+    "LAST_INSTANT_MS",
     "SHORT_NAMES",
     "AuthSettings",
     "ConfigError",
@@ -47,6 +50,7 @@ __all__ = [
     "Settings",
     "SqliteSettings",
     "TcpSettings",
+    "TestSettings",
     "catalogue",
     "is_loopback",
     "load",

@@ -1,5 +1,5 @@
 """
-What no single setting can say: TLS files in pairs, two ports apart, no open door without a token.
+What no single setting can say: TLS files in pairs, two ports apart, no open door without a token, none at all in test mode.
 
 A rule about one value alone belongs to its kind, in `kinds`.
 """
@@ -25,6 +25,7 @@ def check_together(settings: Settings, origins: Mapping[str, str]) -> None:
         *_tls_problems(settings, origins),
         *_port_problems(settings, origins),
         *_open_door_problems(settings, origins),
+        *_test_mode_problems(settings, origins),
     ]
     if problems:
         raise ConfigError(*problems)
@@ -63,6 +64,25 @@ def _open_door_problems(settings: Settings, origins: Mapping[str, str]) -> Itera
                 origins[key],
                 f"{host} can be reached by others and no token is set; set auth.tokens (JOBWIRE_TOKENS), "
                 "listen on 127.0.0.1, or allow it with auth.insecure (--insecure)",
+            )
+
+
+def _test_mode_problems(settings: Settings, origins: Mapping[str, str]) -> Iterator[Problem]:
+    """A server whose jobs anyone on the machine may delete must not be one that others rely on, tokens or not (JW-TEST-2)."""
+    if not settings.test.enabled:
+        return
+    for key, door in (("http", settings.http), ("tcp", settings.tcp)):
+        if not is_loopback(door.host):
+            yield Problem(
+                f"{key}.host",
+                origins[f"{key}.host"],
+                f"{door.host} can be reached by others, which test mode forbids; listen on 127.0.0.1, or leave test.enabled (--test-mode) out",
+            )
+        if settings.test.port == door.port != 0:
+            yield Problem(
+                "test.port",
+                origins["test.port"],
+                f"it is {key}.port too; give the control API its own port",
             )
 
 

@@ -26,6 +26,10 @@ FLAGS: Final[dict[str, tuple[str, ...]]] = {
     "--tokens-file": ("auth.tokens_file",),
     "--insecure": ("auth.insecure",),
     "--log-level": ("log.level",),
+    "--test-mode": ("test.enabled",),
+    "--test-port": ("test.port",),
+    "--test-seed": ("test.seed",),
+    "--test-clock": ("test.clock_ms",),
     "--log-format": ("log.format",),
 }
 

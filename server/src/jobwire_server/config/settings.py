@@ -32,6 +32,7 @@ from jobwire_server.config.kinds import (
 from jobwire_server.wire import limits
 
 PREFIX: Final = "JOBWIRE_"
+LAST_INSTANT_MS: Final = 253_000_000_000_000  # in the year 9987: RFC 3339 ends with 9999
 
 
 class Section(BaseModel):
@@ -191,6 +192,23 @@ class LogSettings(Section):
     )
 
 
+class TestSettings(Section):
+    """Test mode: a clock that a test moves, and faults on demand. For tests alone; see test-mode.md."""
+
+    enabled: bool = Field(
+        False,
+        description="Open the control API, by which a program on this machine may stop the clock, break answers and delete every job.",
+    )
+    port: Port = Field(0, description="Port of the control API on 127.0.0.1; 0 takes a free one.")
+    seed: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="Makes ids and jitter the same in each run."
+    )
+    clock_ms: Annotated[Whole, Field(ge=0, le=LAST_INSTANT_MS)] | None = Field(
+        None,
+        description="Start with the clock standing at this instant, in ms since the epoch; for a restart in virtual time.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything that can be set, validated and frozen. Made by `load()`; a test may call it with sections as keywords."""
 
@@ -214,6 +232,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     jobs: JobsSettings = JobsSettings()
     log: LogSettings = LogSettings()
+    test: TestSettings = TestSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -65,10 +65,10 @@ def insertion_order(jobs: Sequence[Job]) -> list[int]:
 
     Raises VALIDATION_ERROR, naming the item, when jobs of the batch wait for each other in a circle (JW-DEP-3).
     """
+    if not any(job.depends_on for job in jobs):
+        return list(range(len(jobs)))
     place = {job.id: index for index, job in enumerate(jobs)}
     waits = [{place[p] for p in job.depends_on if p in place} for job in jobs]
-    if not any(waits):
-        return list(range(len(jobs)))
     order: list[int] = []
     done: set[int] = set()
     while len(order) < len(jobs):

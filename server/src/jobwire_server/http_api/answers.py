@@ -62,17 +62,18 @@ def error_headers(error: JobwireError) -> dict[str, str]:
     return headers
 
 
-def raw_answer(error: JobwireError) -> bytes:
-    """The same error as the bytes of a whole HTTP answer that ends its connection."""
+def raw_answer(error: JobwireError, headers: Mapping[str, str]) -> bytes:
+    """The same error as the bytes of a whole HTTP answer that ends its connection; `headers` are those of the door."""
     status = responses.status_of(error)
     body = responses.error_body(error)
-    headers = {
+    shown = {
         **error_headers(error),
+        **headers,
         "Content-Type": JSON,
         "Content-Length": str(len(body)),
         "Connection": "close",
     }
-    head = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{k}: {v}" for k, v in headers.items())]
+    head = [f"HTTP/1.1 {status} {REASONS[status]}", *(f"{k}: {v}" for k, v in shown.items())]
     return "\r\n".join(head).encode("ascii") + b"\r\n\r\n" + body
 
 

@@ -81,13 +81,18 @@ STATIC: Final = (
 
 
 def build_app(
-    operations: Runs, gate: Gate, settings: Settings, metrics: Metrics, log: FilteringBoundLogger
+    operations: Runs,
+    gate: Gate,
+    settings: Settings,
+    metrics: Metrics,
+    log: FilteringBoundLogger,
+    handlers: type[Handlers] = Handlers,
 ) -> App:
     """Everything between a parsed HTTP request and its answer; opens no socket. Raises ValueError for bad settings."""
     bodies = BodyReader(deadline_ms=settings.server.read_timeout_ms)
     return App(
         router=Router(ROUTES),
-        handlers=Handlers(operations, bodies, metrics, read_pages()),
+        handlers=handlers(operations, bodies, metrics, read_pages()),
         guard=BrowserGuard(
             bound_host=settings.http.host,
             allowed_hosts=settings.http.allowed_hosts,

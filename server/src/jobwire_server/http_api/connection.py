@@ -25,7 +25,6 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
 from jobwire_server.errors import JobwireError
-from jobwire_server.http_api.answers import raw_answer
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -82,7 +81,7 @@ class Connection(web.RequestHandler):
     def _turn_away(self, transport: asyncio.Transport) -> None:
         """Too many connections: say so, and close once the client has had time to read it."""
         self._force_close = True  # data_received() drops whatever comes
-        transport.write(self._listener.overloaded)
+        transport.write(self._listener.overloaded())
         self._loop.call_later(REFUSED_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
@@ -147,7 +146,7 @@ class Connection(web.RequestHandler):
     def _end_slow_header(self) -> None:
         self.header_by = None  # from here on only a client that does not read can keep it
         if self._heard and self.transport is not None:
-            self.transport.write(self._listener.header_timeout)
+            self.transport.write(self._listener.header_timeout())
         self.force_close()
 
     def _end_when_stalled(self, now: float) -> None:
@@ -178,12 +177,12 @@ class Listener(web.Server):
         self._metrics = metrics
         self._log = log
         self._live: set[Connection] = set()
+        self._somebody = asyncio.Event()  # is connected
         self._rested = asyncio.Event()
         self._busy: dict[Connection, asyncio.Task[Any] | None] = {}
         self.draining = False
         self.read_timeout_s = read_timeout_ms / 1000
-        self.overloaded = raw_answer(_too_many(max_connections))
-        self.header_timeout = raw_answer(_slow_header(read_timeout_ms))
+        self._read_timeout_ms = read_timeout_ms
 
     def __call__(self) -> Connection:
         return Connection(
@@ -212,11 +211,14 @@ class Listener(web.Server):
         if len(self._live) >= self._max_connections:
             return False
         self._live.add(connection)
+        self._somebody.set()
         self._metrics.http_connections(len(self._live))
         return True
 
     def leave(self, connection: Connection) -> None:
         self._live.discard(connection)
+        if not self._live:
+            self._somebody.clear()
         self._metrics.http_connections(len(self._live))
         self.rest(connection)
 
@@ -233,6 +235,14 @@ class Listener(web.Server):
     def header_deadline(self) -> float:
         return self._loop.time() + self.read_timeout_s
 
+    def overloaded(self) -> bytes:
+        """What a connection too many is told."""
+        return self._app.refuse_raw(_too_many(self._max_connections))
+
+    def header_timeout(self) -> bytes:
+        """What a client is told whose headers do not come."""
+        return self._app.refuse_raw(_slow_header(self._read_timeout_ms))
+
     def unreadable(
         self, status: int, exc: BaseException | None, peer: str | None
     ) -> web.StreamResponse:
@@ -245,8 +255,12 @@ class Listener(web.Server):
     # --- what the door asks ----------------------------------------------------------------------------------------
 
     async def watch(self) -> None:
-        """Look at every connection's deadlines, for ever; four times in a deadline, and at least once a second."""
+        """
+        Look at every connection's deadlines, for ever; four times in a deadline, and at least once a second. Rests while nobody is
+        connected.
+        """
         while True:
+            await self._somebody.wait()
             await asyncio.sleep(min(1.0, self.read_timeout_s / 4))
             now = self._loop.time()
             for connection in tuple(self._live):

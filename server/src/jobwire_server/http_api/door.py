@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from jobwire_server import tls
 from jobwire_server.http_api.app import build_app
 from jobwire_server.http_api.connection import Listener
+from jobwire_server.http_api.handlers import Handlers
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -34,8 +35,9 @@ class HttpDoor:
         settings: Settings,
         metrics: Metrics,
         log: FilteringBoundLogger,
+        handlers: type[Handlers] = Handlers,
     ) -> None:
-        self._app = build_app(operations, gate, settings, metrics, log)
+        self._app = build_app(operations, gate, settings, metrics, log, handlers)
         self._settings = settings
         self._metrics = metrics
         self._log = log

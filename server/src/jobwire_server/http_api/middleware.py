@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from jobwire_server.errors import JobwireError
-from jobwire_server.http_api.answers import COMMON_HEADERS, error_answer, prefers_problem
+from jobwire_server.http_api.answers import (
+    COMMON_HEADERS,
+    error_answer,
+    prefers_problem,
+    raw_answer,
+)
 from jobwire_server.http_api.browser import Asked, BrowserGuard
 from jobwire_server.http_api.handlers import Exchange, Handlers
 from jobwire_server.metrics import stopwatch
@@ -100,6 +105,10 @@ class App:
         self._metrics.http_request("OTHER", answer.status, 0.0)
         return answer
 
+    def refuse_raw(self, error: JobwireError) -> bytes:
+        """The same as the bytes of a whole answer, for a connection that gets no other."""
+        return raw_answer(error, {REQUEST_ID: self._ids.new()})
+
     def _request_id(self, given: str | None) -> str:
         """The client's id when it is harmless in a log and a header, else a new one."""
         return given if given and _REQUEST_ID.fullmatch(given) else self._ids.new()
@@ -119,6 +128,7 @@ class App:
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
         if request.version not in _VERSIONS:
+            request._cache["version"] = HttpVersion11  # of the answer: aiohttp would copy the other
             raise JobwireError("BAD_REQUEST", "The request is not HTTP/1.1")
 
         # Step 1: where it goes. The answer to an unknown path waits until the caller is known (step 4).

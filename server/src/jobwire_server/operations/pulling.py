@@ -102,12 +102,11 @@ class Pulling:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_ms / 1000
         while True:
-            waiter.look()
             claim = waiter.take_claim()
-            if claim is None:
+            jobs = [] if claim is None else await self._claimed(claim, request.request_id)
+            if not jobs:
+                waiter.look()
                 jobs = await self._claim(request, queues, count)
-            else:
-                jobs = await self._claimed(claim, request.request_id)
             left = deadline - loop.time()
             if jobs or left <= 0 or self._draining:
                 return jobs

@@ -41,6 +41,9 @@ async def push_batch(core: Core, waiters: Waiters, request: Any) -> answers.Push
     items = [push_item(core, request.queue, item, now) for item in request.jobs]
     order = insertion_order([item.job for item in items])
     found = await _insert(core, waiters, [items[index] for index in order], atomic=atomic, now=now)
+    if all(type(outcome) is store.Inserted and outcome.replaced is None for outcome in found):
+        created = [answers.Pushed(id=item.job.id, outcome="created") for item in items]
+        return _batch(items, created, atomic=atomic)
     results: list[answers.Pushed | JobwireError] = [JobwireError("INTERNAL_ERROR", "")] * len(items)
     for index, outcome in zip(order, found, strict=True):
         results[index] = _answer(items[index], outcome, f"{request.pointer}/{index}")

@@ -4,7 +4,8 @@ Pulls that wait: who is told when a job becomes ready.
 A waiter that was told looks once. When it then leaves, or goes back to sleep because it may not take what is there (its `names`), it passes the word
 on while a job is left, so that no job stays behind beside a sleeping pull (JW-PULL-9).
 
-Jobs that are being pushed are claimed for waiters in the same breath (`expect`), so that one commit serves both.
+Jobs that are being pushed are claimed for waiters in the same breath (`expect`), so that one commit serves both. Such a claim may come too
+early, and then finds nothing; it counts for nothing, and its waiter looks.
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ class Waiter:
 
     @property
     def is_parked(self) -> bool:
-        """Asleep, and not told yet."""
-        return self._future is not None and not self.told
+        """Asleep, with nothing to wake up for yet."""
+        return self._future is not None and not self.is_called
+
+    @property
+    def is_called(self) -> bool:
+        return self.told or self.claim is not None
 
     async def wait(self, seconds: float) -> bool:
-        """Until told, True; or until the time is over, False. Returns at once when told before."""
-        if self.told:
+        """Until told or claimed for, True; or until the time is over, False. Returns at once when told before."""
+        if self.is_called:
             return True
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
@@ -59,7 +64,7 @@ class Waiter:
         finally:
             timer.cancel()
             self._future = None
-        return self.told
+        return self.is_called
 
     def look(self) -> None:
         """About to look at the store: what is ready by now counts as seen."""
@@ -67,11 +72,10 @@ class Waiter:
         self.told = False
 
     def expect(self) -> None:
-        """Claim now what is about to be there; told when the claim has been answered."""
+        """Claim now what is about to be there; wakes when the claim has been answered."""
         self.claim = self._begin()
         if self.claim is not None:
-            self.told = True
-            self.claim.add_done_callback(lambda _: self.tell())
+            self.claim.add_done_callback(lambda _: self._wake())
 
     def take_claim(self) -> Claim | None:
         """The claim that was submitted, if one was; from now on it is the caller's."""
@@ -80,6 +84,9 @@ class Waiter:
 
     def tell(self) -> None:
         self.told = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._future is not None:
             _finish(self._future)
 

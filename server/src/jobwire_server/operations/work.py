@@ -251,7 +251,7 @@ def _failed_fields(settled: Settled) -> dict[str, Any]:
     answer = _failed_answer(settled)
     return {
         "retry": answer.retry,
-        "next_attempt_at": answer.next_attempt_at,
+        "next_attempt_at": answer.next_attempt_at or UNSET,
         "already": answer.already,
     }
 

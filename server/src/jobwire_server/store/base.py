@@ -32,7 +32,7 @@ from jobwire_server.model import (
 # --- what can become of a pushed job ---------------------------------------------------------------------------
 
 
-class Inserted(msgspec.Struct, frozen=True):
+class Inserted(msgspec.Struct, frozen=True, gc=False):
     """
     The job is in the store; `job` has its depth, pending_parents and state as stored.
 

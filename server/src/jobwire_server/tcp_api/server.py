@@ -36,9 +36,11 @@ class TcpDoor:
         clock: Clock,
         log: Log,
         ssl_context: ssl.SSLContext | None = None,
+        connection: type[Connection] = Connection,
     ) -> None:
         self._settings = settings
         self._ssl_context = ssl_context
+        self._connection = connection
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._shared = Shared(
@@ -46,7 +48,7 @@ class TcpDoor:
             gate=gate,
             log=log,
             limits=Limits.of(settings),
-            deadlines=Deadlines(clock),
+            deadlines=Deadlines(clock, self._arm),
         )
         self._shared.empty.set()
 
@@ -55,14 +57,13 @@ class TcpDoor:
         loop = asyncio.get_running_loop()
         tcp = self._settings.tcp
         self._server = await loop.create_server(
-            lambda: Connection(self._shared),
+            lambda: self._connection(self._shared),
             tcp.host,
             tcp.port,
             backlog=BACKLOG,
             ssl=self._ssl_context,
             ssl_handshake_timeout=HANDSHAKE_S if self._ssl_context else None,
         )
-        self._arm()
 
     @property
     def port(self) -> int:
@@ -77,7 +78,7 @@ class TcpDoor:
         return len(self._shared.connections)
 
     def sweep(self) -> None:
-        """Act on the deadlines that have passed; a timer calls it every second."""
+        """Act on the deadlines that have passed; a timer calls it every second while there are any."""
         for connection in self._shared.deadlines.advance():
             self._look_at(connection)
 
@@ -104,15 +105,13 @@ class TcpDoor:
     async def close(self) -> None:
         """Cut off what is left. Idempotent."""
         self._stop_accepting()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         everyone = [*self._shared.connections, *self._shared.refused]
         tasks = [task for connection in everyone for task in connection.tasks()]
         for connection in everyone:
             connection.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._shared.empty.wait()
+        self._disarm()
 
     def _stop_accepting(self) -> None:
         self._shared.draining = True
@@ -120,8 +119,17 @@ class TcpDoor:
             self._server.close()
 
     def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(SLOT_MS / 1000, self._on_timer)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SLOT_MS / 1000, self._on_timer)
 
     def _on_timer(self) -> None:
+        self._timer = None
         self._arm()  # first, so that a bug in a look cannot end all looks
         self.sweep()
+        if not self._shared.deadlines:
+            self._disarm()
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -8,12 +8,12 @@ from jobwire_server.model import Job, JobState
 from jobwire_server.wire.spelling import rfc3339
 
 
-class LogView(Struct):
+class LogView(Struct, gc=False):
     timestamp: str
     message: str
 
 
-class ErrorView(Struct):
+class ErrorView(Struct, gc=False):
     attempt: int
     at: str
     kind: str
@@ -21,7 +21,7 @@ class ErrorView(Struct):
     worker_id: str | None
 
 
-class JobView(Struct):
+class JobView(Struct, gc=False):
     """`metadata` is left out when it was not set, `lease` everywhere but in a pull's answer."""
 
     id: str
@@ -112,7 +112,7 @@ def view(job: Job, lease: str | UnsetType = UNSET) -> JobView:
         job.remove_on_complete,
         job.remove_on_fail,
         job.worker_id,
-        _instant(job.last_heartbeat),
+        _instant(job.last_heartbeat if job.state == JobState.ACTIVE else None),
         rfc3339(job.run_at),
         job.delivery,
         _instant(job.lease_expires_at),

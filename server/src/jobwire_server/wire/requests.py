@@ -285,7 +285,7 @@ class ClientInfo(msgspec.Struct, kw_only=True):
 
 
 class Hello(Request, kw_only=True, forbid_unknown_fields=True):
-    v: Annotated[list[int], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
+    v: Annotated[list[Rid], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     client: ClientInfo | None = None
     token: str | None = None
     worker: WorkerReport | None = None

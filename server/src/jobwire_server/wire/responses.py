@@ -101,7 +101,7 @@ def _created(result: Any) -> int:
         case answers.Pushed(outcome=outcome):
             return 200 if outcome == "existing" else 201
         case answers.PushedBatch(outcomes=outcomes):
-            made = not outcomes or any(outcome in ("created", "replaced") for outcome in outcomes)
+            made = any(outcome in ("created", "replaced") for outcome in outcomes)
             return 201 if made else 200
     return 200
 

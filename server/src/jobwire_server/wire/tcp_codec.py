@@ -54,7 +54,7 @@ class LineDecoder:
     """
     Cuts a stream into lines.
 
-    `limit` is the longest line in bytes, without its newline but with its carriage return. When `flaw` is set the stream is over: the lines that `feed` has
+    `limit` is the longest line in bytes, without its newline and the carriage return before that (JW-TCP-2). When `flaw` is set the stream is over: the lines that `feed` has
     returned stand before the flaw, everything after is dropped.
     """
 
@@ -93,9 +93,9 @@ class LineDecoder:
 
     def _complete(self, lines: list[bytes], data: bytes) -> list[bytes]:
         if self._partial:
-            if len(self._partial) + len(lines[0]) > self.limit:
-                return self._fail(Flaw.TOO_LONG)
             lines[0] = self._take(lines[0])
+            if self._too_long(lines[0]):
+                return self._fail(Flaw.TOO_LONG)
         if len(data) > self.limit:
             lines = self._within_limit(lines)
         if b"\r" in data or (lines and lines[0].endswith(b"\r")):
@@ -104,13 +104,18 @@ class LineDecoder:
 
     def _within_limit(self, lines: list[bytes]) -> list[bytes]:
         for index, line in enumerate(lines):
-            if len(line) > self.limit:
+            if self._too_long(line):
                 self._fail(Flaw.TOO_LONG)
                 return lines[:index]
         return lines
 
+    def _too_long(self, line: bytes) -> bool:
+        size = len(line)
+        return size > self.limit and (size > self.limit + 1 or not line.endswith(b"\r"))
+
     def _keep(self, rest: bytes) -> None:
-        if len(self._partial) + len(rest) > self.limit:
+        size = len(self._partial) + len(rest)
+        if size > self.limit and (size > self.limit + 1 or not rest.endswith(b"\r")):
             self._fail(Flaw.TOO_LONG)
         else:
             self._partial += rest

@@ -307,12 +307,21 @@ class Session:
         try:
             command = parse_line(line)
         except BadRequest as refusal:
-            self._refuse(refusal.error, refusal.rid, refusal.name or "")
+            self._refuse(self._said_first(refusal), refusal.rid, refusal.name or "")
             return None
         if self.wire < FIRST_VERSION[command.name]:
             self._refuse(tcp_refusals.too_new(command.name), command.rid)
             return None
         return command, len(line)
+
+    def _said_first(self, refusal: BadRequest) -> JobwireError:
+        """A command that is not for now is refused for that, whatever its fields are (JW-TCP-16, JW-TCP-35)."""
+        name = refusal.name
+        if name is None:
+            return refusal.error
+        if self.wire < FIRST_VERSION[name]:
+            return tcp_refusals.too_new(name)
+        return tcp_refusals.REFUSALS.get(VERDICTS[self.state][name], refusal.error)
 
     def _count(self, taken: _Taken) -> None:
         self._in_flight += 1

@@ -67,7 +67,7 @@ class Heads:
 
 
 class Ready:
-    """Seq → job, for jobs that wait."""
+    """Seq → job, for jobs that wait. Grows with a transaction, and is trimmed after it."""
 
     __slots__ = ("_bytes", "_jobs")
 
@@ -79,6 +79,9 @@ class Ready:
         self.drop(seq)
         self._jobs[seq] = job
         self._bytes += _weight(job)
+
+    def trim(self) -> None:
+        """Let the oldest go until the rest is within its bytes."""
         while self._bytes > READY_BYTES:
             self._bytes -= _weight(self._jobs.popitem(last=False)[1])
 

@@ -51,10 +51,12 @@ def is_big(job: Job) -> bool:
 
 def insert_values(seq: int, job: Job) -> list[Any]:
     """What insert_jobs binds for one job."""
+    data = job.data
     values = list(astuple(job)[: len(INSERTED)])
     _write_push_fields(values)
-    values[_DATA] = None if len(job.data) > INLINE_BYTES else job.data.decode()
-    return [seq, crc32(job.data), *values]
+    values[_DATA] = None if len(data) > INLINE_BYTES else data.decode()
+    values[:0] = (seq, crc32(data))
+    return values
 
 
 def change_values(seq: int, expect: int, job: Job) -> list[Any]:

@@ -98,6 +98,7 @@ class Session(Rows):
             self._roll_back()
             raise
         self._last_seq = self._seq
+        self.heads.ready.trim()
         self.board.publish(self._settings, self._deltas)
         self._begin()
         return answer
