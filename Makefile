@@ -7,9 +7,10 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 
 # Knobs: PYTHON is the interpreter to build .venv with, ARGS goes to the command behind a target.
-# MINUTES and SEED are for the campaigns.
+# CASE is what conformance runs; MINUTES and SEED are for the campaigns.
 PYTHON ?=
 ARGS ?=
+CASE ?=
 MINUTES ?= 15
 SEED ?= 1
 
@@ -30,7 +31,7 @@ help: ## list the targets (the default)
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nARGS="..." is passed to the command behind serve, bench, lock and the test-* targets.\n'
+	@printf '\nARGS="..." is passed to the command behind serve, bench, conformance, lock and the test-* targets.\n'
 
 .PHONY: setup
 setup: $(DEV) $(SPEC_TOOLS) ## install all that development needs, into .venv and spec/node_modules only
@@ -62,6 +63,7 @@ lint: $(DEV) ## check formatting, lint rules, types and import directions
 	$(BIN)/mypy --strict tools
 	cd server && $(BIN)/mypy
 	cd sdk-python && $(BIN)/mypy
+	cd conformance && $(BIN)/mypy
 	cd server && $(BIN)/lint-imports
 
 .PHONY: generate
@@ -87,6 +89,10 @@ test-python: $(DEV) ## test the Python SDK
 .PHONY: test-acceptance
 test-acceptance: $(DEV) ## test real server processes: kill, restart, drain
 	cd server && $(BIN)/pytest -m acceptance $(ARGS)
+
+.PHONY: conformance
+conformance: $(DEV) ## run the conformance cases, or some: make conformance CASE='behaviour/*'
+	$(BIN)/python -m conformance run $(ARGS) $(if $(CASE),'$(CASE)')
 
 .PHONY: bench
 bench: $(DEV) ## measure a server on this machine
@@ -132,7 +138,7 @@ lock: $(VENV) ## compile the lock files anew; ARGS=--upgrade takes releases that
 	$(COMPILE) tools/installer.in -o tools/installer.lock
 	$(COMPILE) tools/node.in -o tools/node.lock
 	$(COMPILE) server/pyproject.toml --group server/pyproject.toml:build -o server/requirements.lock
-	$(COMPILE) server/pyproject.toml requirements.in -c server/requirements.lock -o requirements.lock
+	$(COMPILE) server/pyproject.toml requirements.in -c server/requirements.lock --overrides tools/overrides.txt -o requirements.lock
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --exclude-newer "1 week" --custom-compile-command "make lock" $(ARGS)

@@ -35,6 +35,8 @@ class Suite:
     marks: str = ""
     marks_if_quick: str = "not acceptance and not slow"
     processes: int = 1  # more only where tests share no port, file or process
+    flags: tuple[str, ...] = ()
+    flags_if_quick: tuple[str, ...] = ()
     needs: str = ""  # run it only where this folder of the tree holds tests; empty: always
 
     def is_wanted(self) -> bool:
@@ -55,6 +57,14 @@ SUITES = (
         folder="sdk-python",
         tests="examples",
         needs="sdk-python/examples",
+    ),
+    Suite(
+        name="conformance",
+        folder="conformance",
+        tests=".",
+        processes=2,  # each has server processes of its own
+        flags=("--fresh-records",),  # what coverage is computed from
+        flags_if_quick=("--no-records",),
     ),
     Suite(name="examples", folder=".", tests="examples", needs="examples"),
     Suite(name="repository", folder=".", tests="tests", needs="tests"),
@@ -113,6 +123,7 @@ def run_suite(suite: Suite, *, quick: bool) -> Outcome:
     report = RESULTS / f"{suite.name}.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", suite.tests, f"--junitxml={report}"]
+    command += suite.flags_if_quick if quick else suite.flags
     if marks := suite.marks_if_quick if quick else suite.marks:
         command += ["-m", marks]
     if suite.processes > 1:

@@ -1,0 +1,1 @@
+"""The commands of `python -m conformance`, a module each; cli.py says what one has to have."""

@@ -1,0 +1,53 @@
+"""`python -m conformance nulls`: no case may pass on a server that knows nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from conformance.nullservers import KINDS
+from conformance.runner.choosing import choose
+from conformance.runner.nulling import Finding, findings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+    from conformance.runner.model import Case
+
+HELP = "run every case against servers that know nothing of jobs; none may pass without a reason"
+GATE: Final = 3
+PROCESSES: Final = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="an id, a glob, a suite or a file")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only this null server")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    cases = list({item.case.id: item.case for item in choose(arguments.cases)}.values())
+    kinds = arguments.kind or list(KINDS)
+    found = _in_processes(cases, kinds)
+    for finding in found:
+        print(finding)
+    print(f"{len(cases)} cases on {len(kinds)} kinds of null server")
+    print(f"null servers: {len(found)} unexplained passes")
+    print(f"wall: {time.monotonic() - began:.1f} s")
+    return GATE if found else 0
+
+
+def _in_processes(cases: Sequence[Case], kinds: Iterable[str]) -> list[Finding]:
+    """The findings of all kinds, PROCESSES of them at a time; forked, so that the cases are read once."""
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as processes:
+        parts = [processes.submit(_one_kind, cases, kind) for kind in kinds]
+        return [finding for part in parts for finding in part.result()]
+
+
+def _one_kind(cases: Sequence[Case], kind: str) -> list[Finding]:
+    return asyncio.run(findings(cases, {kind: KINDS[kind]}))
