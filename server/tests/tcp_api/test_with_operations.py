@@ -91,9 +91,8 @@ async def test_a_job_is_not_given_to_a_connection_that_is_gone(server: Server) -
     gone.send(*(pull(rid=rid, wait_ms=60_000) for rid in range(5)))
     await gone.ask(line("ping", rid=9))
 
-    producer.send(push())
     await gone.reset()
-    pushed = await producer.read()
+    pushed = await producer.ask(push())
 
     # The pull that waits stands behind those of the connection that broke, whichever of them had been told.
     job = (await worker.ask(pull(wait_ms=5_000)))["job"]
