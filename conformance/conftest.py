@@ -9,6 +9,7 @@ The pytest front end: every case over every transport is a test, `cases/behaviou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,8 @@ import pytest
 
 from conformance.runner.loader import CASES, OTHER_FORMATS, load_file
 from conformance.runner.model import Item, Outcome, items_of
-from conformance.runner.pool import Pool
 from conformance.runner.recorder import RECORDS, Recorder
-from conformance.runner.serving import on_pool
+from conformance.runner.serving import on_pool, reference
 from conformance.runner.telling import story
 
 if TYPE_CHECKING:
@@ -113,19 +113,18 @@ class _Machine:
         self._seed = config.stash[_SEED]
         self._runner = asyncio.Runner()
         self._recorder = Recorder(None if config.getoption("--no-records") else RECORDS)
-        self._pool = self._runner.run(_made(self._seed))
+        self._stack = contextlib.AsyncExitStack()
+        self._pool = self._runner.run(
+            self._stack.enter_async_context(reference(limit=1, seed=self._seed))
+        )
 
     def run(self, item: Item) -> tuple[Outcome, str]:
         return self._runner.run(on_pool(self._pool, item, self._recorder, self._seed))
 
     def close(self) -> None:
-        self._runner.run(self._pool.close())
+        self._runner.run(self._stack.aclose())
         self._runner.close()
         self._recorder.close()
-
-
-async def _made(seed: int) -> Pool:
-    return Pool(seed=seed)
 
 
 _SEED = pytest.StashKey[int]()

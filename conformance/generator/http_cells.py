@@ -44,10 +44,13 @@ GUARDED: Final = {"auth.tokens": [TOKEN], "http.trusted_proxies": ["127.0.0.1/32
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "UNAUTHORIZED": GUARDED,
     "RATE_LIMITED": GUARDED,
-    "REQUEST_TIMEOUT": {"server.read_timeout_ms": 100},
-    # A server reads on for a while behind a refusal, so that the client gets to see it; not longer than this.
-    "PAYLOAD_TOO_LARGE": {"server.read_timeout_ms": 100},
 }
+# Where a deadline of the server has to pass. A server reads on for a while behind a refusal, so that the client gets to see it.
+TIMED: Final = frozenset({"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE"})
+READ_TIMEOUT_MS: Final = 30_000
+DEADLINE: Final = (
+    f"{READ_TIMEOUT_MS + 10_000}ms"  # and what it may be late, and for how long it reads on
+)
 WRONG_TOKENS: Final = 5
 RESOURCES: Final = ("queues", "jobs", "pull", "flows", "workers")
 MANY_QUERY_FIELDS: Final = "&".join(f"f{n}=" for n in range(33))
@@ -92,6 +95,8 @@ def _case(route: Route, status: int, code: str, number: int) -> Case | None:
     }
     if settings:
         case["server"] = {"settings": settings}
+    if code in TIMED:
+        case["time"] = True
     return {**case, "steps": [*before, *steps]}
 
 
@@ -219,13 +224,20 @@ def _no_method(route: Route, status: int, number: int) -> Steps:
 
 def _timeout(route: Route, status: int, number: int) -> Steps:
     sent = raw(route, {}, "Content-Type: application/json", "Content-Length: 10", body='{"a"')
-    return in_both_types({"raw": sent}, status, "REQUEST_TIMEOUT", {"limit": 100}, closes=True)
+    return in_both_types(
+        {"raw": sent, "advance": DEADLINE},
+        status,
+        "REQUEST_TIMEOUT",
+        {"limit": READ_TIMEOUT_MS},
+        closes=True,
+    )
 
 
 def _too_large(route: Route, status: int, number: int) -> Steps:
     size = limit("line_bytes")
     sent = raw(route, {}, "Content-Type: application/json", f"Content-Length: {size + 1}")
-    return in_both_types({"raw": sent}, status, "PAYLOAD_TOO_LARGE", {"limit": size}, closes=True)
+    step = {"raw": sent, "advance": DEADLINE}
+    return in_both_types(step, status, "PAYLOAD_TOO_LARGE", {"limit": size}, closes=True)
 
 
 def _media_type(route: Route, status: int, number: int) -> Steps:

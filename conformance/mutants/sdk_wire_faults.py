@@ -23,7 +23,7 @@ def answers_go_by_their_order() -> None:
     put(_tcp.Session, "_rid_of", lambda self, body: next(iter(self._waiting), None))
 
 
-@fault("SDKF-SESS-007")
+@fault("SDKF-SESS-010")
 def old_wire_forgets_who_left() -> None:
     """In version 1 the connection goes on after a request was given up, and its late answer is the next one's."""
 
@@ -107,7 +107,7 @@ def pieces_are_decoded_alone() -> None:
     around(_tcp.Session, "feed", lossy)
 
 
-@fault("SDKF-WORK-001", "SDK-JOBS-001")
+@fault("SDK-JOBS-008")
 def integers_become_floats() -> None:
     """Integers in data are read as floating point."""
     put(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobwire import _async_worker, _worker
+from jobwire import _async_worker, _async_worker_settler, _worker, _worker_settler
 from jobwire import _worker_core as core
 from jobwire import _worker_heart as heart
 from jobwire import _worker_settling as settling
@@ -53,14 +53,8 @@ def result_of_a_lost_lease_is_sent() -> None:
 
 @fault("SDK-WORK-006")
 def stopping_keeps_the_jobs() -> None:
-    """A worker that stops says nothing of the jobs that did not finish."""
-
-    class Nothing(core.GiveBack):
-        """A release that is never sent."""
-
-    around(settling, "give_backs", lambda original, batch: [])
-    for module in _WORKERS:
-        put(module, "GiveBack", Nothing)
+    """A worker says nothing of the jobs that it gives back; they come back when their leases end."""
+    everywhere((_worker_settler, _async_worker_settler), "give_backs", lambda batch: [])
 
 
 @fault("SDK-WORK-006")
@@ -70,8 +64,7 @@ def stopping_burns_an_attempt() -> None:
     def failed(*, job: Any, delay: float = 0.0) -> Any:
         return core.Fail(job=job, error="the worker was stopped")
 
-    for module in _WORKERS:
-        put(module, "GiveBack", failed)
+    everywhere((core, *_WORKERS), "GiveBack", failed)
 
 
 @fault("SDK-WORK-004")

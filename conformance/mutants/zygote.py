@@ -34,6 +34,7 @@ class Zygote:
         self._requests = requests
         self._answers = answers
         self._children: set[int] = set()
+        self._begun = b""  # of a request whose end has not arrived
         self._told, self._tell = os.pipe()
         os.set_blocking(self._tell, False)
 
@@ -49,13 +50,18 @@ class Zygote:
                 if self._told in ready:
                     os.read(self._told, 4096)
                     self._bury()
-                if self._requests in ready:
-                    line = self._requests.readline()
-                    if not line:
-                        break
-                    self._fork(json.loads(line))
+                if self._requests in ready and not self._serve():
+                    break
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)
+
+    def _serve(self) -> bool:
+        """Fork for each request that has arrived; False at the end. Read past the buffer: a line that stays in it wakes no selector."""
+        data = os.read(self._requests.fileno(), 65_536)
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for line in lines:
+            self._fork(json.loads(line))
+        return bool(data)
 
     def _bury(self) -> None:
         for pid in list(self._children):

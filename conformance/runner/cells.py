@@ -59,15 +59,15 @@ def declared(spec: Specification, surface: dict[str, Any] | None = None) -> Cell
     for cell in [*_commands(spec), *_lines(spec)]:
         dimension, _, name = cell.partition(" ")
         cells.add(dimension, name, reasons.pop(cell, None))
-    if reasons:
-        raise ValueError(f"wire.yaml: unreachable names no cell: {', '.join(reasons)}")
     for notice in spec.wire["notices"]:
         cells.add("C5", f"{notice} tcp")
     for requirement in spec.requirements:
         if requirement.level == "MUST":
-            cells.add("C6", requirement.id)
+            cells.add("C6", requirement.id, reasons.pop(f"C6 {requirement.id}", None))
         elif requirement.level == "SHOULD":
             cells.should.add(requirement.id)
+    if reasons:
+        raise ValueError(f"wire.yaml: unreachable names no cell: {', '.join(reasons)}")
     for cell in sdk_cells(surface or {}):
         cells.add("C8", cell)
     return cells

@@ -115,6 +115,8 @@ def _of_kind(kind: str, step: Mapping[str, Any], place: Place, scope: _Scope) ->
                 scope.started.pop(name, None)
         case "advance" | "freeze" if not scope.time:
             yield place, f"{kind} needs `time: true` at the case"
+        case "http" if "advance" in step["http"] and not scope.time:
+            yield (*place, "http", "advance"), "advance needs `time: true` at the case"
         case "fault" if step["fault"]["op"] not in operations():
             yield (*place, "fault", "op"), f"there is no operation {step['fault']['op']!r}"
         case "restart" if scope.in_branch and step["restart"] == "term":

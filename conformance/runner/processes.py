@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 START_S: Final = 20.0
 STOP_S: Final = 20.0
-LOG_TAIL: Final = 6000  # characters of the log that a failure shows
+LOG_TAIL: Final = 6000  # bytes of the log that a failure shows
 
 # What a case may find in `requires` besides the capabilities that the server tells itself.
 OWN_CAPABILITIES: Final = frozenset({"test.process"})
@@ -76,7 +76,11 @@ class ServerProcess:
     def log(self) -> str:
         """The end of what the server wrote."""
         path = self.folder / "server.log"
-        return path.read_text(errors="replace")[-LOG_TAIL:] if path.exists() else ""
+        if not path.exists():
+            return ""
+        with path.open("rb") as log:  # it grows with every case
+            log.seek(max(0, path.stat().st_size - LOG_TAIL))
+            return log.read().decode(errors="replace")
 
     async def start(self) -> None:
         """Return when its doors are open. Raises CannotStart."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from conformance.runner.asking import SETTLE_S
 from conformance.runner.checking import as_list
 from conformance.runner.exchange import Exchange
 from conformance.runner.http_door import BASE_PATH
@@ -40,6 +41,8 @@ async def http(scope: Scope, step: Step) -> Any:
     await connection.send(
         requests[0].data, wanted.get("chunks"), half_close=wanted.get("half_close", False)
     )
+    if "advance" in wanted:
+        await _pass(scope, duration_ms(wanted["advance"]))
     within_s = duration_ms(wanted.get("timeout", "15s")) / 1000
     body: Any = None
     for index in range(max(len(expected), 1)):
@@ -50,6 +53,13 @@ async def http(scope: Scope, step: Step) -> Any:
         body = _saved(response)
     scope.save(step.body.get("save", {}), body)
     return body
+
+
+async def _pass(scope: Scope, ms: int) -> None:
+    """Move the clock once the server has what was sent to it."""
+    await asyncio.sleep(SETTLE_S)
+    await scope.control.barrier()
+    await scope.control.advance(ms)
 
 
 async def _receive(

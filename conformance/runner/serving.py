@@ -1,16 +1,31 @@
-"""An item on a process of the pool: what the command line and pytest both do."""
+"""Reference servers, and an item on one of them: what the command line and pytest both do."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from conformance.mutants.forking import Nursery
 from conformance.runner.model import Item, Outcome
 from conformance.runner.processes import CannotStart
 from conformance.runner.running import run_item
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from conformance.runner.pool import Pool
     from conformance.runner.recorder import Recorder
+
+
+@contextlib.asynccontextmanager
+async def reference(*, limit: int, seed: int) -> AsyncIterator[Pool]:
+    """
+    A pool of reference servers, each a process of its own that may be killed.
+
+    They are forked from one that has imported everything: the suite starts a few hundred, and most of a start is imports.
+    """
+    async with Nursery() as nursery, nursery.pool("", limit=limit, seed=seed) as pool:
+        yield pool
 
 
 async def on_pool(pool: Pool, item: Item, recorder: Recorder, seed: int) -> tuple[Outcome, str]:

@@ -16,6 +16,9 @@ from conformance.runner.raw_steps import close, http, tcp
 from conformance.runner.scope import NotApplicable, Scope, StepFailed
 from conformance.runner.values import duration_ms
 
+# So that connections which the server closed meanwhile are known to be closed: the ends have arrived, and are to be read.
+HEARD_S: Final = 0.002
+
 Handler = Callable[[Scope, Step], Awaitable[Any]]
 
 
@@ -29,6 +32,7 @@ async def run_step(scope: Scope, step: Step) -> Any:
 
 async def _advance(scope: Scope, step: Step) -> None:
     await scope.control.advance(duration_ms(step.body["advance"]))
+    await asyncio.sleep(HEARD_S)
 
 
 async def _freeze(scope: Scope, step: Step) -> None:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from conformance.runner.choosing import choose
 from conformance.runner.model import Item, Outcome
-from conformance.runner.pool import Pool
 from conformance.runner.recorder import RECORDS, Recorder
 from conformance.runner.running import run_item
-from conformance.runner.serving import on_pool
+from conformance.runner.serving import on_pool, reference
 from conformance.runner.target import Control, Target
 from conformance.runner.telling import story, summary
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
+
+    from conformance.runner.pool import Pool
 
 HELP = "run cases against the reference server, or against one that is given by its addresses"
 
@@ -66,7 +67,7 @@ async def _run(arguments: argparse.Namespace, items: list[Item], seed: int) -> l
     recorder = Recorder(_records(arguments))
     given = _given(arguments)
     try:
-        async with Pool(limit=max(arguments.jobs, 1), seed=seed) as pool:
+        async with reference(limit=max(arguments.jobs, 1), seed=seed) as pool:
             turns = asyncio.Semaphore(max(arguments.jobs, 1))
 
             async def one(item: Item) -> Outcome:
