@@ -65,6 +65,7 @@ SUITES = (
         processes=2,  # each has server processes of its own
         flags=("--fresh-records",),  # what coverage is computed from
         flags_if_quick=("--no-records",),
+        marks_if_quick="quick",
     ),
     Suite(name="examples", folder=".", tests="examples", needs="examples"),
     Suite(name="repository", folder=".", tests="tests", needs="tests"),

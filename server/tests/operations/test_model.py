@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,6 +32,8 @@ from tests.world import World
 from jobwire_server.clock import ManualClock
 from jobwire_server.ids import IdMaker
 from jobwire_server.model import Job
+
+pytestmark = pytest.mark.slow
 
 QUEUES = ("a", "b")
 REMEMBERED_MS = 60_000

@@ -94,6 +94,7 @@ def test_the_recorded_history_breaks_no_rule() -> None:
     assert summarise(run.calls, run.final).acknowledged > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("rule", "mutation"), ALL_MUTATIONS, ids=[mutation.__name__ for _, mutation in ALL_MUTATIONS]

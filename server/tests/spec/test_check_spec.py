@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.slow  # `make verify` runs what it tests
+
 
 class Plant(NamedTuple):
     """Replace `old` by `new` once in spec/`file`; some fault then has to contain `said`."""

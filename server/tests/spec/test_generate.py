@@ -14,6 +14,8 @@ from jobwire_server.error_codes import ERROR_CODES
 from jobwire_server.wire.commands import COMMANDS
 from jobwire_server.wire.limits import DEFAULTS, LIMITS
 
+pytestmark = pytest.mark.slow  # `make verify` runs what it tests
+
 ERROR_TABLE = "server/src/jobwire_server/error_codes.py"
 CLIENT_TABLE = "sdk-python/src/jobwire/_error_codes.py"
 # Written by hand, with generated tables between markers.

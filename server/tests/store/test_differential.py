@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.store.jobs import NOW, a_job
@@ -19,6 +20,8 @@ from jobwire_server.model import ANSWER_BYTES, Change, ClaimRequest, Job, JobFil
 from jobwire_server.store.base import Store
 from jobwire_server.store.memory import MemoryStore
 from jobwire_server.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.slow
 
 # Few names, so that calls meet each other.
 IDS = [f"00000000-0000-7000-8000-{n:012x}" for n in range(8)]

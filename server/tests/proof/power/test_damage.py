@@ -29,6 +29,8 @@ from tests.proof.power.launching import Launcher, Plan, WatchedServer
 from tests.proof.power.opening import lay_out
 from tests.proof.report import publish
 
+pytestmark = pytest.mark.slow
+
 PLACES = {NAME: scaled(120), WAL: scaled(40)}
 CONTROL_PLACES = 120
 
