@@ -75,10 +75,14 @@ class Ready:
         self._jobs: OrderedDict[int, Job] = OrderedDict()
         self._bytes = 0
 
-    def put(self, seq: int, job: Job) -> None:
-        self.drop(seq)
+    def add(self, seq: int, job: Job) -> None:
+        """A job whose row is new."""
         self._jobs[seq] = job
         self._bytes += _weight(job)
+
+    def put(self, seq: int, job: Job) -> None:
+        self.drop(seq)
+        self.add(seq, job)
 
     def trim(self) -> None:
         """Let the oldest go until the rest is within its bytes."""
@@ -105,7 +109,8 @@ def _weight(job: Job) -> int:
     weight = _PER_JOB + len(job.data)
     if job.metadata is not None:
         weight += len(job.metadata)
-    for said in (job.errors, job.logs):
-        if said:
-            weight += sum(len(one.message) for one in said)
+    if job.errors:
+        weight += sum(len(error.message) for error in job.errors)
+    if job.logs:
+        weight += sum(len(line.message) for line in job.logs)
     return weight

@@ -159,7 +159,7 @@ class Session(Rows):
         self._inserts += insert_values(self._seq, job)
         self._deltas[job.queue, job.state] += 1
         if job.state == JobState.WAITING:
-            self.heads.ready.put(self._seq, job)
+            self.heads.ready.add(self._seq, job)
         if is_big(job):
             self._payload_rows += (self._seq, job.data.decode())
 
