@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import select
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -100,7 +101,7 @@ class _Line:
         return lines
 
 
-class OpenLoop:
+class OpenLoop(ABC):
     """Sends as planned and notes when each arrival was served. One thread: waits for the next arrival or for an answer."""
 
     def __init__(self, address: Address, queue: str, planned: Sequence[float]) -> None:
@@ -148,8 +149,9 @@ class OpenLoop:
         )
         self._sent[number] = time.perf_counter()
 
+    @abstractmethod
     def _receive(self, line: _Line) -> None:
-        raise NotImplementedError
+        """Read what has arrived, and serve the arrivals that it answers."""
 
     def _serve(self, number: int) -> None:
         self._served[number] = time.perf_counter()

@@ -4,7 +4,7 @@ Servers that know nothing of jobs: each answers every request, on both doors, in
 A case that does is no test: whatever it asserts holds for a server that does nothing. (37 of the 267 tests of another suite
 of this field assert nothing, and a server that answers `[]` passes 81 % of it.)
 
-Beside its doors each has a control API that does nothing well, so that cases about time and faults run to their assertions.
+Cases about time and faults run to their assertions by a control API that does nothing well: NullControl of runner/nulling.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any, Final, Literal
 _HEAD_BYTES: Final = 256 * 1024
 _LINE_BYTES: Final = 16 * 1024 * 1024
 _SEED: Final = 20260101
-_NOW: Final = 1_767_225_600_000
 
 Answer = Callable[[bytes], bytes]
 
@@ -124,19 +123,14 @@ class Addresses:
 
     http_port: int
     tcp_port: int
-    control_port: int
 
     @property
     def http_url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"
 
-    @property
-    def control_url(self) -> str:
-        return f"http://127.0.0.1:{self.control_port}"
-
 
 class NullServer:
-    """Both doors of one kind, and its control API; every connection is a task that ends with the server."""
+    """Both doors of one kind; every connection is a task that ends with the server."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
@@ -145,7 +139,7 @@ class NullServer:
 
     async def start(self) -> Addresses:
         ports = []
-        for serve in (self._serve_http, self._serve_lines, self._serve_control):
+        for serve in (self._serve_http, self._serve_lines):
             server = await asyncio.start_server(
                 self._watched(serve), "127.0.0.1", 0, limit=_LINE_BYTES, backlog=1024
             )
@@ -200,23 +194,6 @@ class NullServer:
             while await reader.read(65_536):
                 pass
         return self._kind.manner == "answers"
-
-    async def _serve_control(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """A clock that stands still, faults that are never hit, a state that never changes."""
-        told = {
-            "now": _NOW,
-            "frozen": True,
-            "fired": 0,
-            "id": 1,
-            "faults": [],
-            "hash": "",
-            "jobs": 0,
-        }
-        while await _request_body(reader) is not None:
-            writer.write(_http("200 OK", "application/json", json.dumps(told).encode()))
-            await writer.drain()
 
 
 _Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.runner.loader import REPOSITORY
 from conformance.runner.pool import Pool
-from conformance.runner.processes import ServerProcess, _environment
+from conformance.runner.processes import ServerProcess, environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Nursery:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=REPOSITORY,
-            env=_environment(),
+            env=environment(),
         )
         self._reader = asyncio.create_task(self._read(self._process))
         return self

@@ -4,8 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 Headers = tuple[tuple[str, str], ...]
+
+
+class _Message(Protocol):
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class Asked(_Message, Protocol):
+    """A request, as it was sent."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+
+class Answered(_Message, Protocol):
+    """A response, as it was received."""
+
+    @property
+    def status(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +51,20 @@ class Exchange:
     body: bytes = b""
     by: str = "runner"
     connection: str = ""
+
+    @classmethod
+    def between(cls, asked: Asked, answered: Answered, **more: str) -> Self:
+        """Of a request and its response; `more` are `by` and `connection`."""
+        return cls(
+            method=asked.method,
+            target=asked.target,
+            request_headers=asked.headers,
+            request_body=asked.body,
+            status=answered.status,
+            headers=answered.headers,
+            body=answered.body,
+            **more,
+        )
 
     def request_header(self, name: str) -> str | None:
         return _first(self.request_headers, name)

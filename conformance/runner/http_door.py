@@ -20,7 +20,7 @@ BASE_PATH: Final = "/api/v1"
 TIMEOUT_S: Final = 15.0
 
 # What httpx raises when the connection ended before the answer did. A deadline is not among them: nobody may hang.
-_LOST: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.ConnectError)
+LOST: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.ConnectError)
 
 _SENT: Final = "http11.send_request_body.complete"
 
@@ -64,14 +64,14 @@ class HttpDoor:
             self._target.http_url + BASE_PATH + asked.target,
             content=asked.body,
             headers=self._headers(asked.body),
-            extensions=_tracing(on_sent),
+            extensions=tracing(on_sent),
         )
         self._log.add("http", "→", f"{asked.method} {asked.target} {(asked.body or b'').decode()}")
         try:
             response = await self._client.send(request)
         except httpx.TimeoutException as error:
             raise TimeoutError(f"{operation.name} was not answered in {TIMEOUT_S:g} s") from error
-        except _LOST as error:
+        except LOST as error:
             self._log.add("http", "←", f"no answer: {error!r}")
             return Answer(fields={}, lost=repr(error))
         return self._answer(operation, request, response)
@@ -81,17 +81,7 @@ class HttpDoor:
     ) -> Answer:
         body = response.content
         self._log.add("http", "←", f"{response.status_code} {body.decode(errors='replace')}")
-        self._recorder.http(
-            Exchange(
-                method=request.method,
-                target=request.url.raw_path.decode("ascii"),
-                request_headers=headers_of(request.headers.items()),
-                request_body=request.content,
-                status=response.status_code,
-                headers=headers_of(response.headers.items()),
-                body=body,
-            )
-        )
+        self._recorder.http(exchange_of(request, response))
         media_type = response.headers.get("content-type", "")
         return http_answer(operation, response.status_code, media_type, body)
 
@@ -105,7 +95,7 @@ class HttpDoor:
         await self._client.aclose()
 
 
-def _tracing(on_sent: Callable[[], None] | None) -> dict[str, Any]:
+def tracing(on_sent: Callable[[], None] | None) -> dict[str, Any]:
     if on_sent is None:
         return {}
 
@@ -114,3 +104,16 @@ def _tracing(on_sent: Callable[[], None] | None) -> dict[str, Any]:
             on_sent()
 
     return {"trace": trace}
+
+
+def exchange_of(request: httpx.Request, response: httpx.Response) -> Exchange:
+    """What httpx sent and received; the response is read."""
+    return Exchange(
+        method=request.method,
+        target=request.url.raw_path.decode("ascii"),
+        request_headers=headers_of(request.headers.items()),
+        request_body=request.content,
+        status=response.status_code,
+        headers=headers_of(response.headers.items()),
+        body=response.content,
+    )

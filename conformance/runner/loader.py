@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema_rs
-
-from conformance.runner import checking
+from conformance.runner import checking, schemas
 from conformance.runner.checking import Place, step_of
 from conformance.runner.model import ALL_TRANSPORTS, RAW_TRANSPORTS, Case, SuiteError
 from conformance.runner.reading import Document
@@ -137,29 +134,11 @@ def _problem(document: Document, place: Place, what: str) -> SuiteError:
 # --- the schema -------------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    return schema
-
-
-@functools.cache
-def _fast() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(_schema())
-
-
 def _validate(document: Document) -> None:
-    """One validator says quickly whether all is well, the other in good words what is not."""
-    if _fast().is_valid(document.value):
-        return
-    import jsonschema  # here, because that takes seconds
-    from jsonschema.exceptions import best_match
-
-    error = best_match(jsonschema.Draft202012Validator(_schema()).iter_errors(document.value))
-    if error is None:
-        raise SuiteError(f"{document.name}:1: two validators of the schema do not agree")
-    place = tuple(error.absolute_path)
-    raise _problem(document, place, f"{_case_id(document, place)}{_where(place)}{_told(error)}")
+    error = schemas.fault(SCHEMA, document.value)
+    if error is not None:
+        place = tuple(error.absolute_path)
+        raise _problem(document, place, f"{_case_id(document, place)}{_where(place)}{_told(error)}")
 
 
 def _case_id(document: Document, place: Place) -> str:
@@ -170,7 +149,7 @@ def _case_id(document: Document, place: Place) -> str:
 
 
 def _where(place: Place) -> str:
-    return "".join(f"/{step}" for step in place) + ": " if place else ""
+    return schemas.pointer(place) + ": " if place else ""
 
 
 def _told(error: jsonschema.ValidationError) -> str:

@@ -104,7 +104,7 @@ class ServerProcess:
                 stdout=said,
                 stderr=said,
                 cwd=REPOSITORY,
-                env=_environment(),
+                env=environment(),
             )
 
     def _flags(self) -> list[str]:
@@ -188,7 +188,7 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment without settings of a server: those of a case are all that counts."""
     hidden = re.compile(r"(JOBWIRE|RUSTQUEUE)_")
     kept = {name: value for name, value in os.environ.items() if not hidden.match(name)}

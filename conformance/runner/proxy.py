@@ -142,17 +142,7 @@ class Proxy:
             return _Recording(LineWatcher(self.log, name), self._recorder, name, self._by)
 
         def tell(request: HttpMessage, response: HttpMessage) -> None:
-            exchange = Exchange(
-                method=request.method,
-                target=request.target,
-                request_headers=request.headers,
-                request_body=request.body,
-                status=response.status,
-                headers=response.headers,
-                body=response.body,
-                by=self._by,
-                connection=name,
-            )
+            exchange = Exchange.between(request, response, by=self._by, connection=name)
             self._recorder.http(exchange)
 
         return _Recording(

@@ -74,17 +74,7 @@ async def _receive(
         scope.doors.log.add("http", "←", "closed without a response")
         return None
     scope.doors.log.add("http", "←", f"{response.status} {response.body.decode(errors='replace')}")
-    scope.doors.recorder.http(
-        Exchange(
-            method=request.method,
-            target=request.target,
-            request_headers=request.headers,
-            request_body=request.body,
-            status=response.status,
-            headers=response.headers,
-            body=response.body,
-        )
-    )
+    scope.doors.recorder.http(Exchange.between(request, response))
     return response
 
 

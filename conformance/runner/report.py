@@ -11,16 +11,22 @@ Exit 1 when the run does not conform to the profile. CONFORMANT is printed only 
 from __future__ import annotations
 
 import datetime
-import functools
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema_rs
 import yaml
 
-from conformance.runner import coverage, known_failing, matrix, report_page, sdk_cases, target_files
+from conformance.runner import (
+    coverage,
+    known_failing,
+    matrix,
+    report_page,
+    schemas,
+    sdk_cases,
+    target_files,
+)
 from conformance.runner.loader import load
 from conformance.runner.model import items_of as items_of_cases
 from conformance.runner.profiles import Profiles, profiles
@@ -67,7 +73,7 @@ def results_of(
         "coverage": coverage.measured(records).line(),
     }
     made = document(specification(), items, found, target=target.identity, about=about)
-    _validator().validate(made)
+    schemas.validator(SCHEMA).validate(made)
     return made
 
 
@@ -128,11 +134,6 @@ def _text(path: Path) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-@functools.cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 # --- the command ------------------------------------------------------------------------------------------------

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import jsonschema_rs
-
+from conformance.runner import schemas
 from conformance.runner.gremlin_script import STEPS as GREMLIN_STEPS
 from conformance.runner.loader import CASES, REPOSITORY, requirement_ids
 from conformance.runner.model import SuiteError
@@ -231,27 +228,9 @@ def _path_problems(path: str) -> Iterator[str]:
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    return schema
-
-
-@functools.cache
-def _fast() -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(_schema())
-
-
 def _validate(document: Document) -> None:
-    """One validator says quickly whether all is well, the other in good words what is not."""
-    if _fast().is_valid(document.value):
-        return
-    import jsonschema
-    from jsonschema.exceptions import best_match
-
-    error = best_match(jsonschema.Draft202012Validator(_schema()).iter_errors(document.value))
-    if error is None:
-        raise SuiteError(f"{document.name}:1: two validators of the schema do not agree")
-    place = tuple(error.absolute_path)
-    where = "".join(f"/{step}" for step in place)
-    raise SuiteError(f"{document.name}:{document.line(place)}: {where}: {error.message[-300:]}")
+    error = schemas.fault(SCHEMA, document.value)
+    if error is not None:
+        place = tuple(error.absolute_path)
+        where = f"{document.name}:{document.line(place)}: {schemas.pointer(place)}"
+        raise SuiteError(f"{where}: {error.message[-300:]}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -109,7 +110,7 @@ def seen_line(line: bytes, connection: str) -> Seen:
 # --- watching a connection ----------------------------------------------------------------------------------------------
 
 
-class Watcher:
+class Watcher(ABC):
     """Follows one connection from the side: feed both directions, and each request gets its answer in the log."""
 
     def __init__(self, log: WireLog, connection: str) -> None:
@@ -117,13 +118,13 @@ class Watcher:
         self._connection = connection
         self._open: list[Seen] = []
 
+    @abstractmethod
     def sent(self, data: bytes) -> None:
         """Bytes of the SDK."""
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """Bytes of the server."""
-        raise NotImplementedError
 
     def _request(self, seen: Seen) -> None:
         self._open.append(self._log.add(seen))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema_rs
 import yaml
 
-from conformance.runner import known_failing
+from conformance.runner import known_failing, schemas
 from conformance.runner.profiles import profiles
 
 HERE: Final = Path(__file__).resolve().parents[1]
 TARGETS: Final = HERE / "targets"
+SCHEMA: Final = HERE / "schema" / "target-1.schema.json"
 REFERENCE: Final = TARGETS / "ref.yaml"
 ALL_TRANSPORTS: Final = ("http", "tcp1", "tcp2")
 
@@ -48,7 +46,7 @@ class TargetFile:
 def load(path: Path = REFERENCE) -> TargetFile:
     """The target of a file. ValueError says what is wrong with it."""
     row = yaml.safe_load(path.read_text(encoding="utf-8"))
-    problem = next(iter(_validator().iter_errors(row)), None)
+    problem = next(iter(schemas.validator(SCHEMA).iter_errors(row)), None)
     if problem is not None:
         place = "/".join(str(step) for step in problem.instance_path)
         raise ValueError(f"{path.name}: /{place}: {problem.message}")
@@ -66,9 +64,3 @@ def load(path: Path = REFERENCE) -> TargetFile:
         realtime=row.get("realtime", False),
         known_failing=tuple(known_failing.load(path.parent / listed)) if listed else (),
     )
-
-
-@functools.cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    schema = json.loads((HERE / "schema" / "target-1.schema.json").read_text(encoding="utf-8"))
-    return jsonschema_rs.Draft202012Validator(schema)

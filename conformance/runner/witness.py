@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from conformance.runner.doors import Doors
-from conformance.runner.exchange import Exchange, headers_of
-from conformance.runner.http_door import _LOST, _tracing
+from conformance.runner.http_door import LOST, exchange_of, tracing
 from conformance.runner.kinds import time_ms
 from conformance.runner.loader import HERE, REPOSITORY
 from conformance.runner.matching import same
@@ -187,7 +186,7 @@ class WitnessDoors(Doors):
         _on_sent.set(on_sent)
         try:
             response = await function(client=self._client(), **given)
-        except _LOST as error:
+        except LOST as error:
             return Answer(fields={}, lost=repr(error))
         except httpx.TimeoutException as error:
             raise TimeoutError(f"{operation.name} was not answered in {_TIMEOUT_S:g} s") from error
@@ -244,24 +243,14 @@ class _Recording(httpx.AsyncBaseTransport):
         self._log = log
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions = {**request.extensions, **_tracing(_on_sent.get())}
+        request.extensions = {**request.extensions, **tracing(_on_sent.get())}
         self._log.add(
             "http", "→", f"{request.method} {request.url.path} {request.content.decode()}"
         )
         response = await self._inner.handle_async_request(request)
         body = await response.aread()
         self._log.add("http", "←", f"{response.status_code} {body.decode(errors='replace')}")
-        self._recorder.http(
-            Exchange(
-                method=request.method,
-                target=request.url.raw_path.decode("ascii"),
-                request_headers=headers_of(request.headers.items()),
-                request_body=request.content,
-                status=response.status_code,
-                headers=headers_of(response.headers.items()),
-                body=body,
-            )
-        )
+        self._recorder.http(exchange_of(request, response))
         return response
 
     async def aclose(self) -> None:

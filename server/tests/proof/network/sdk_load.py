@@ -11,6 +11,7 @@ import random
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Run:
     began: float
 
 
-class Threaded:
+class Threaded(ABC):
     """Runs `_work` in a thread from `__enter__` to `__exit__`; what it raised is raised there."""
 
     def __init__(self) -> None:
@@ -43,8 +44,9 @@ class Threaded:
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._keep, name=type(self).__name__, daemon=True)
 
+    @abstractmethod
     def _work(self) -> None:
-        raise NotImplementedError
+        """Until `_stop` is set."""
 
     def _keep(self) -> None:
         try:
