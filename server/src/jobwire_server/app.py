@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
@@ -103,12 +104,13 @@ class Server:
             _log.error("tls.reload_failed", error=str(error))
 
     def _count(self, events: Sequence[Event]) -> None:
-        for name, number in Counter(event.name for event in events).items():
+        for name, number in Counter(map(_EVENT_NAME, events)).items():
             counter = _COUNTERS.get(name)
             if counter is not None:
                 counter(self.metrics, number)
 
 
+_EVENT_NAME: Final = attrgetter("name")
 _COUNTERS: Final[dict[str, Callable[[Metrics, int], None]]] = {
     "job.pushed": Metrics.pushed,
     "job.started": Metrics.pulled,

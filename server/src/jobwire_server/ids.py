@@ -6,12 +6,13 @@ import os
 import time
 from typing import Final
 
-# Ids for whose random parts the kernel is asked at once: a call for each took a quarter of the time of an id.
+# Ids whose random parts are made at once: a call of the kernel for each took a quarter of the time of an id.
 _IDS_AT_ONCE: Final = 64
-_CHANCE_BYTES: Final = 9
+_CHANCE_DIGITS: Final = 16
 _COUNTER_END: Final = 1 << 12
 # The first of a thousand is drawn from the lower half, so that there is room to count up.
-_FIRST_MASK: Final = (1 << 11) - 1
+_FIRST_END: Final = 1 << 11
+_COUNTS: Final = tuple(f"{count:03x}" for count in range(_COUNTER_END))
 # The variant takes two bits of a hex digit, chance the other two.
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -28,29 +29,28 @@ class IdMaker:
         self._stamp = -1
         self._counter = 0
         self._head = ""  # the text of the stamp, which most ids of a batch share
-        self._pool = ""
-        self._at = 0
+        self._tails: list[str] = []
 
     def new(self) -> str:
-        chance = self._chance()
+        if not self._tails:
+            self._tails = _tails()
         stamp = time.time_ns() // 1_000_000
         self._counter += 1
         if stamp > self._stamp:
-            self._begin(stamp, int(chance[16:], 16))
+            self._begin(stamp, int.from_bytes(os.urandom(2)) % _FIRST_END)
         elif self._counter == _COUNTER_END:
             self._begin(self._stamp + 1, 0)  # ahead of the clock, which will catch up
-        variant = _VARIANT[chance[0]]
-        return f"{self._head}{self._counter:03x}-{variant}{chance[1:4]}-{chance[4:16]}"
+        return self._head + _COUNTS[self._counter] + self._tails.pop()
 
-    def _begin(self, stamp: int, chance: int) -> None:
+    def _begin(self, stamp: int, counter: int) -> None:
         text = f"{stamp:012x}"
         self._stamp, self._head = stamp, f"{text[:8]}-{text[8:]}-7"
-        self._counter = chance << 3 & _FIRST_MASK
+        self._counter = counter
 
-    def _chance(self) -> str:
-        """The hex digits of nine random bytes."""
-        start = self._at
-        if start == len(self._pool):
-            self._pool, start = os.urandom(_CHANCE_BYTES * _IDS_AT_ONCE).hex(), 0
-        self._at = start + 2 * _CHANCE_BYTES
-        return self._pool[start : self._at]
+
+def _tails() -> list[str]:
+    """What comes after the counter, for many ids: the variant and chance."""
+    chance = os.urandom(_CHANCE_DIGITS // 2 * _IDS_AT_ONCE).hex()
+    starts = range(0, len(chance), _CHANCE_DIGITS)
+    parts = (chance[start : start + _CHANCE_DIGITS] for start in starts)
+    return [f"-{_VARIANT[part[0]]}{part[1:4]}-{part[4:]}" for part in parts]

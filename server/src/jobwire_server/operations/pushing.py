@@ -41,9 +41,11 @@ async def push_batch(core: Core, waiters: Waiters, request: Any) -> answers.Push
     items = [push_item(core, request.queue, item, now) for item in request.jobs]
     order = insertion_order([item.job for item in items])
     found = await _insert(core, waiters, [items[index] for index in order], atomic=atomic, now=now)
-    if all(type(outcome) is store.Inserted and outcome.replaced is None for outcome in found):
-        created = [answers.Pushed(id=item.job.id, outcome="created") for item in items]
-        return _batch(items, created, atomic=atomic)
+    if atomic and all(
+        type(outcome) is store.Inserted and not outcome.replaced for outcome in found
+    ):
+        outcomes: list[str | None] = ["created"] * len(items)
+        return answers.PushedBatch(ids=[item.job.id for item in items], outcomes=outcomes)
     results: list[answers.Pushed | JobwireError] = [JobwireError("INTERNAL_ERROR", "")] * len(items)
     for index, outcome in zip(order, found, strict=True):
         results[index] = _answer(items[index], outcome, f"{request.pointer}/{index}")
@@ -65,10 +67,12 @@ def _job(core: Core, queue: str, item: Any, now: int) -> Job:
     names, and a second job that replaced the first, it took twice as long.
     """
     default = core.options.job
+    state, ready = JobState.WAITING, now
+    due_at = expires_at = None if item.ttl_ms is None else now + item.ttl_ms
     run_at = now + (item.delay_ms or 0) if item.run_at is None else ms_of(item.run_at)
-    state = JobState.DELAYED if run_at > now else JobState.WAITING
-    ready = max(run_at, now)
-    expires_at = None if item.ttl_ms is None else now + item.ttl_ms
+    if run_at > now:
+        state, ready = JobState.DELAYED, run_at
+        due_at = earlier(ready, expires_at)
     lifo = bool(item.lifo)
     return Job(
         item.id or core.new_id(),
@@ -102,7 +106,7 @@ def _job(core: Core, queue: str, item: Any, now: int) -> Job:
         0,  # revision
         ready,
         -ready if lifo else ready,  # position
-        earlier(ready, expires_at) if run_at > now else expires_at,  # due_at
+        due_at,
         now,  # updated_at
     )
 
@@ -116,14 +120,13 @@ async def _insert(
         ).items():
             waiters.expect(queue, count)
     outcomes = await core.store.insert(items, atomic=atomic, now=now)
-    inserted = [outcome for outcome in outcomes if type(outcome) is store.Inserted]
-    if len(inserted) == len(outcomes) or not atomic or not _any_refused(outcomes):
-        core.bus.publish(_events(inserted))
+    if not atomic or not _any_refused(outcomes):
+        core.bus.publish(_events([o for o in outcomes if type(o) is store.Inserted]))
     return outcomes
 
 
 def _any_refused(outcomes: Sequence[store.InsertOutcome]) -> bool:
-    return any(isinstance(outcome, store.Refusal) for outcome in outcomes)
+    return any(issubclass(kind, store.Refusal) for kind in set(map(type, outcomes)))
 
 
 def _events(inserted: Sequence[store.Inserted]) -> list[Event]:

@@ -78,7 +78,8 @@ def _item(item: Any, at: str) -> None:
         _alphabet("Job name", item.name, limits.NAME_BYTES, f"{at}/name")
     if item.id is not None:
         item.id = _uuid(item.id, f"{at}/id")
-    _json(item.data, limits.DATA_BYTES, "Job data payload", f"{at}/data")
+    if len(item.data) > limits.JSON_DEPTH:  # shorter data is neither too large nor too deep
+        _json(item.data, limits.DATA_BYTES, "Job data payload", f"{at}/data")
     _option_fields(item, at)
     nested = _NONE
     if item.options is not None:

@@ -24,8 +24,8 @@ Head = tuple[int, int, str]  # seq, revision, state
 
 MOST: Final = 50_000  # some 10 MiB; the oldest go first
 
-# Waiting jobs are kept in so many bytes; the oldest go first.
-READY_BYTES: Final = 16 * 1024 * 1024
+# Waiting jobs are kept in up to twice so many bytes, and what one transaction adds.
+GENERATION_BYTES: Final = 6 * 1024 * 1024
 _PER_JOB: Final = 1_200  # a rough size of a waiting Job without what weighs
 
 
@@ -67,41 +67,42 @@ class Heads:
 
 
 class Ready:
-    """Seq → job, for jobs that wait. Grows with a transaction, and is trimmed after it."""
+    """
+    Seq → job, for jobs that wait, in two generations: when the young one is full it becomes the old one, and what was old is forgotten.
 
-    __slots__ = ("_bytes", "_jobs")
+    To let jobs go one by one, as new ones came, took as long as to keep them.
+    """
+
+    __slots__ = ("_added", "_old", "_young")
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[int, Job] = OrderedDict()
-        self._bytes = 0
-
-    def add(self, seq: int, job: Job) -> None:
-        """A job whose row is new."""
-        self._jobs[seq] = job
-        self._bytes += _weight(job)
+        self._young: dict[int, Job] = {}
+        self._old: dict[int, Job] = {}
+        self._added = (
+            0  # bytes of what has come to the young generation, also of what has left it since
+        )
 
     def put(self, seq: int, job: Job) -> None:
-        self.drop(seq)
-        self.add(seq, job)
+        self._young[seq] = job
+        self._added += _weight(job)
 
     def trim(self) -> None:
-        """Let the oldest go until the rest is within its bytes."""
-        while self._bytes > READY_BYTES:
-            self._bytes -= _weight(self._jobs.popitem(last=False)[1])
+        """Between transactions: end the generation that is full."""
+        if self._added > GENERATION_BYTES:
+            self._old, self._young, self._added = self._young, {}, 0
 
     def drop(self, seq: int) -> None:
-        job = self._jobs.pop(seq, None)
-        if job is not None:
-            self._bytes -= _weight(job)
+        self._young.pop(seq, None)
+        self._old.pop(seq, None)
 
     def known(self, seqs: Iterable[int]) -> dict[int, Job]:
         """Those of these jobs that are known."""
-        jobs = self._jobs
-        return {seq: jobs[seq] for seq in seqs if seq in jobs}
+        young, old = self._young, self._old
+        found = ((seq, young.get(seq) or old.get(seq)) for seq in seqs)
+        return {seq: job for seq, job in found if job is not None}
 
     def clear(self) -> None:
-        self._jobs.clear()
-        self._bytes = 0
+        self._young, self._old, self._added = {}, {}, 0
 
 
 def _weight(job: Job) -> int:

@@ -10,6 +10,7 @@ Plan: a call whose jobs have neither unique keys nor parents, in queues without 
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from jobwire_server.model import Change, Job, PushItem
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
     from jobwire_server.store.sqlite.session import Session
 
+_ID, _QUEUE = attrgetter("id"), attrgetter("queue")
+_UNIQUE_KEY, _DEPENDS_ON = attrgetter("unique_key"), attrgetter("depends_on")
+
 InsertArguments = tuple["Sequence[PushItem]", bool, int]  # items, atomic, now
 
 
@@ -55,10 +59,10 @@ def _known_ids(session: Session, ids: Sequence[str]) -> set[str]:
 
 def _insert(session: Session, call: InsertArguments, known: set[str]) -> list[InsertOutcome]:
     items, atomic, now = call
-    if _is_plain(session, items, known):
-        for item in items:
-            session.add(item.job)
-        return [Inserted(item.job) for item in items]
+    jobs = [item.job for item in items]
+    if _are_plain(session, jobs, known):
+        session.add(jobs)
+        return list(map(Inserted, jobs))
     if not atomic or len(items) == 1:
         return _Inserting(session, items, now).outcomes()
     with session.tentative() as take_back:
@@ -68,17 +72,18 @@ def _insert(session: Session, call: InsertArguments, known: set[str]) -> list[In
     return outcomes
 
 
-def _is_plain(session: Session, items: Sequence[PushItem], known: set[str]) -> bool:
-    """True when nothing can be refused; then the ids of the items are added to the known ones."""
-    ids = {item.job.id for item in items}
-    is_plain = (
-        len(ids) == len(items)
+def _are_plain(session: Session, jobs: Sequence[Job], known: set[str]) -> bool:
+    """True when nothing can be refused; then the ids of the jobs are added to the known ones."""
+    ids = set(map(_ID, jobs))
+    are_plain = (
+        len(ids) == len(jobs)
         and ids.isdisjoint(known)
-        and all(i.job.unique_key is None and not i.job.depends_on for i in items)
-        and all(_takes_all(session, queue) for queue in {item.job.queue for item in items})
+        and set(map(_UNIQUE_KEY, jobs)) == {None}
+        and not any(map(_DEPENDS_ON, jobs))
+        and all(_takes_all(session, queue) for queue in set(map(_QUEUE, jobs)))
     )
     known |= ids
-    return is_plain
+    return are_plain
 
 
 def _takes_all(session: Session, queue: str) -> bool:
@@ -185,7 +190,7 @@ class _Inserting:
 
     def _accept(self, job: Job) -> Inserted:
         self._jobs[job.id] = job
-        self._session.add(job)
+        self._session.add([job])
         if job.unique_key is not None:
             self._holders[_key(job)] = job.id
             self._session.hold_key(job)

@@ -14,11 +14,7 @@ import apsw
 
 
 class Mover:
-    """
-    Moves what is in the WAL, when told. Told by one thread.
-
-    `moved` is True from the end of a move until the next begins. An error of a move is raised by the next look at `moved`, once.
-    """
+    """Moves what is in the WAL, when told. All of it is called by one thread."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -40,16 +36,13 @@ class Mover:
         self._moved, self.is_busy = False, True
         self._orders.put(True)
 
-    def forget(self) -> None:
-        """What was moved is dealt with."""
-        self._moved = False
-
-    @property
-    def moved(self) -> bool:
+    def take_moved(self) -> bool:
+        """True once after each move that came to its end. Raises what a move failed with, once."""
         error, self._error = self._error, None
         if error is not None:
             raise error
-        return self._moved
+        moved, self._moved = self._moved, False
+        return moved
 
     def _run(self) -> None:
         while self._orders.get():

@@ -17,6 +17,13 @@ from jobwire_server.model import Job
 COLUMNS: Final = Job.__struct_fields__
 # Model.Job is laid out so that both are one slice: what a push sets, and what a transition can change.
 INSERTED: Final = COLUMNS[: COLUMNS.index("updated_at") + 1]
+# What is NULL in the row of a job that was pushed with its name and data alone.
+OPTIONAL: Final = (
+    "backoff_schedule_ms",
+    *COLUMNS[COLUMNS.index("jitter") : COLUMNS.index("lifo")],
+    "due_at",
+)
+PLAIN: Final = tuple(column for column in INSERTED if column not in OPTIONAL)
 CHANGED: Final = COLUMNS[COLUMNS.index("depth") :]
 REWRITTEN: Final = tuple(column for column in COLUMNS if column not in ("id", "data"))
 
@@ -28,6 +35,7 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 WIDTHS: Final = {
     "insert_jobs": 2 + len(INSERTED),
+    "insert_plain_jobs": 2 + len(PLAIN),
     "insert_payloads": 2,
     "insert_dependencies": 2,
     "insert_keys": 3,
@@ -52,6 +60,7 @@ _FILLED = {
     "{size}": " + ".join([*map(_octets, _LARGE), f"coalesce({_APART}, 0)"]),
     "{row}": f"json_array({', '.join(COLUMNS)}, data_crc, seq)",
     "{insert_columns}": ", ".join(INSERTED),
+    "{plain_columns}": ", ".join(PLAIN),
     "{change_assignments}": _assignments(CHANGED, "new.column"),
     "{rewrite_assignments}": _assignments(REWRITTEN, "?"),
 }

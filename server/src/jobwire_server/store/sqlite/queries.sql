@@ -6,6 +6,10 @@
 -- Accept new jobs; the columns that are not named start at their defaults.
 INSERT INTO jobs (seq, data_crc, {insert_columns}) VALUES {values};
 
+-- name: insert_plain_jobs
+-- The same for jobs that leave all options of a push out: a third of the columns need not be named then.
+INSERT INTO jobs (seq, data_crc, {plain_columns}) VALUES {values};
+
 -- name: insert_payloads
 -- Keep the data of big jobs beside their rows.
 INSERT INTO payloads (seq, data) VALUES {values};

@@ -30,6 +30,15 @@ _JITTER, _ERRORS, _LOGS = _AT["jitter"], _AT["errors"], _AT["logs"]
 _SCHEDULE, _TAGS, _DEPENDS_ON = _AT["backoff_schedule_ms"], _AT["tags"], _AT["depends_on"]
 _LIFO, _ON_COMPLETE, _ON_FAIL = _AT["lifo"], _AT["remove_on_complete"], _AT["remove_on_fail"]
 _CHANGED_FROM = _AT["depth"]
+_NOT_INSERTED = len(INSERTED)
+
+# The parts of a row around OPTIONAL, whose columns stand in three places.
+_DUE_AT = _AT["due_at"]
+_BEFORE_SCHEDULE = slice(_DATA + 1, _SCHEDULE)
+_AFTER_SCHEDULE = _SCHEDULE + 1
+_OPTIONS = slice(_JITTER, _LIFO)
+_AFTER_OPTIONS = slice(_LIFO, _DUE_AT)
+_NO_OPTIONS = astuple(Job("", "", "", b"", 0))[_OPTIONS]
 _REWRITTEN = tuple(_AT[column] for column in REWRITTEN)
 
 _encode = msgspec.json.encode
@@ -49,14 +58,31 @@ def is_big(job: Job) -> bool:
     return len(job.data) > INLINE_BYTES
 
 
+def plain_values(seq: int, job: Job) -> list[Any] | None:
+    """What insert_plain_jobs binds for one job; None for a job with options, which insert_jobs takes."""
+    values = astuple(job)
+    if values[_OPTIONS] != _NO_OPTIONS or values[_SCHEDULE] or values[_DUE_AT] is not None:
+        return None
+    data = job.data
+    return [
+        seq,
+        crc32(data),
+        *values[:_DATA],
+        None if len(data) > INLINE_BYTES else data.decode(),
+        *values[_BEFORE_SCHEDULE],
+        values[_AFTER_SCHEDULE],
+        *values[_AFTER_OPTIONS],
+        job.updated_at,
+    ]
+
+
 def insert_values(seq: int, job: Job) -> list[Any]:
     """What insert_jobs binds for one job."""
-    data = job.data
-    values = list(astuple(job)[: len(INSERTED)])
+    values = list(astuple(job))
     _write_push_fields(values)
+    data = job.data
     values[_DATA] = None if len(data) > INLINE_BYTES else data.decode()
-    values[:0] = (seq, crc32(data))
-    return values
+    return [seq, crc32(data), *values[:_NOT_INSERTED]]
 
 
 def change_values(seq: int, expect: int, job: Job) -> list[Any]:

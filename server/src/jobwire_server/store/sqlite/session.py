@@ -10,8 +10,9 @@ Warning: whoever reads jobs or keys in a transaction must flush first.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing, contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
@@ -22,7 +23,13 @@ from jobwire_server.model import TERMINAL, UNFINISHED, Job, JobState, QueueSetti
 from jobwire_server.store.sqlite.heads import Heads
 from jobwire_server.store.sqlite.queries import SIZES, SQL, WIDTHS, sized
 from jobwire_server.store.sqlite.reading import Rows, texts
-from jobwire_server.store.sqlite.rows import change_values, insert_values, is_big, rewrite_values
+from jobwire_server.store.sqlite.rows import (
+    change_values,
+    insert_values,
+    is_big,
+    plain_values,
+    rewrite_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -32,6 +39,8 @@ if TYPE_CHECKING:
     from jobwire_server.store.sqlite.reading import Pair
 
 _T = TypeVar("_T")
+
+_QUEUE_AND_STATE = attrgetter("queue", "state")
 
 
 class Session(Rows):
@@ -78,6 +87,7 @@ class Session(Rows):
     def _forget_notes(self) -> None:
         # Each list holds the values of its rows one after another.
         self._inserts: list[Any] = []
+        self._plain_inserts: list[Any] = []
         self._payload_rows: list[Any] = []
         self._links: list[Any] = []
         self._new_keys: list[Any] = []
@@ -153,15 +163,21 @@ class Session(Rows):
 
     # --- what a verb notes ---
 
-    def add(self, job: Job) -> None:
-        """A new job, the last in the order of acceptance."""
-        self._seq += 1
-        self._inserts += insert_values(self._seq, job)
-        self._deltas[job.queue, job.state] += 1
-        if job.state == JobState.WAITING:
-            self.heads.ready.add(self._seq, job)
-        if is_big(job):
-            self._payload_rows += (self._seq, job.data.decode())
+    def add(self, jobs: Sequence[Job]) -> None:
+        """New jobs, the last in the order of acceptance."""
+        first = self._seq + 1
+        self._seq += len(jobs)
+        for seq, job in enumerate(jobs, first):
+            if plain := plain_values(seq, job):
+                self._plain_inserts += plain
+            else:
+                self._inserts += insert_values(seq, job)
+            if job.state == JobState.WAITING:
+                self.heads.ready.put(seq, job)
+            if is_big(job):
+                self._payload_rows += (seq, job.data.decode())
+        for queue_and_state, number in Counter(map(_QUEUE_AND_STATE, jobs)).items():
+            self._deltas[queue_and_state] += number
 
     def link(self, parent_id: str, child_id: str) -> None:
         self._links += (parent_id, child_id)
@@ -273,6 +289,7 @@ class Session(Rows):
             self.connection.execute(SQL["free_keys"], (json.dumps(self._freed_keys),))
         for name, values in (
             ("insert_jobs", self._inserts),
+            ("insert_plain_jobs", self._plain_inserts),
             ("insert_payloads", self._payload_rows),
             ("insert_dependencies", self._links),
             ("insert_keys", self._new_keys),

@@ -88,8 +88,7 @@ class Writer:
 
     def _checkpoint(self) -> None:
         """Step 1: the mover moves what there is. Step 2: the rest, which came meanwhile, is moved here."""
-        if self._mover.moved or self._must_move_all():
-            self._mover.forget()
+        if self._mover.take_moved() or self._must_move_all():
             self._session.checkpoint()
         elif self._session.wal_pages >= CHECKPOINT_PAGES and not self._mover.is_busy:
             self._mover.begin()
