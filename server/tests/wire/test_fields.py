@@ -243,3 +243,15 @@ def test_a_message_stays_short_whatever_was_sent() -> None:
             parse_line(json.dumps(line).encode())
         error: JobwireError = caught.value.error
         assert len(error.message) + len(str(error.details)) < 1_000
+
+
+def test_a_flood_of_unknown_fields_looks_at_the_type_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    real = msgspec.inspect.type_info
+    monkeypatch.setattr(msgspec.inspect, "type_info", lambda kind: looks.append(kind) or real(kind))
+
+    for number in range(100):
+        with pytest.raises(BadRequest, match="unknown field"):
+            parse_line(b'{"cmd":"push","queue":"q","name":"n","x%d":1}' % number)
+
+    assert len(looks) <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -66,7 +67,7 @@ def _unknown(field: str, kind: type[msgspec.Struct], path: str) -> str:
 
 def _fields_at(kind: type[msgspec.Struct], path: str) -> list[str]:
     """The fields of the struct that `path` leads to, as far as the path can be followed."""
-    info: Any = msgspec.inspect.type_info(kind)
+    info: Any = _info(kind)
     for name, _index, _ in _STEP.findall(path):
         info = _struct_in(info)
         if info is None:
@@ -79,6 +80,11 @@ def _fields_at(kind: type[msgspec.Struct], path: str) -> list[str]:
         if info is None
         else [f.encode_name for f in info.fields if f.encode_name not in ("cmd", "rid")]
     )
+
+
+@cache  # looking at a type takes up to 3 ms, and a flood of misspelled fields would hold everyone up
+def _info(kind: type[msgspec.Struct]) -> msgspec.inspect.Type:
+    return msgspec.inspect.type_info(kind)
 
 
 def _struct_in(info: Any) -> Any:

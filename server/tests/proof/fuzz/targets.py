@@ -164,6 +164,7 @@ REGRESSIONS: Final[tuple[tuple[str, bytes], ...]] = (
     ("line", _PUSH % (b"[" + (b"[" * 126 + b"]" * 126 + b",") * 250 + b"[]]")),
     ("line", _PUSH % (b"[" + b"[]," * 20_000 + b"[]]")),
     ("line", _PUSH % (b"[" + b'{"a" :1},' * 7_000 + b"{}]")),
+    ("stream", b'{"cmd":"push","queue":"q","name":"n","prid":0}\n' * 100),
 )
 
 
