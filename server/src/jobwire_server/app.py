@@ -174,8 +174,10 @@ async def serve(settings: Settings, *, on_started: OnStarted | None = None) -> N
     sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[None] = loop.create_future()
+    failures: list[StoreFailed] = []
 
     def give_up(error: StoreFailed) -> None:
+        failures.append(error)
         if not stop.done():
             stop.set_exception(error)
 
@@ -205,6 +207,10 @@ async def serve(settings: Settings, *, on_started: OnStarted | None = None) -> N
                 rig.let_go()
             _log.info("server.draining")
             await _drain(server, hurry, settings.server.drain_timeout_ms)
+    if (
+        failures
+    ):  # while it drained: whoever waits for the exit code must not take it for a clean end
+        raise failures[0]
     _log.info("server.stopped")
 
 

@@ -13,8 +13,9 @@ import pytest
 from tests.store.jobs import NOW, a_job, push
 
 from jobwire_server.engine.flows import resolve_child
-from jobwire_server.errors import StoreFailed
+from jobwire_server.errors import StoreFailed, StoreFull
 from jobwire_server.store.sqlite import SqliteStore, store, writer
+from jobwire_server.store.sqlite.health import Health
 from jobwire_server.store.sqlite.mover import Mover
 
 PAGES: Final = 20
@@ -43,9 +44,9 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Connection:
     """What the next store's mover uses; a store whose WAL is long after a few pages."""
     held = Connection()
 
-    def mover(real: apsw.Connection) -> Mover:
+    def mover(real: apsw.Connection, health: Health) -> Mover:
         held.real = real
-        return Mover(held)  # type: ignore[arg-type]
+        return Mover(held, health)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "Mover", mover)
     monkeypatch.setattr(writer, "CHECKPOINT_PAGES", PAGES)
@@ -108,10 +109,33 @@ async def test_a_wal_that_outgrew_a_slow_mover_is_moved_again_when_that_is_done(
     assert moves > 0
 
 
-async def test_a_move_that_fails_stops_the_store(
-    opened: SqliteStore, connection: Connection
+async def test_a_move_that_fails_stops_the_store_though_nobody_calls_it(
+    tmp_path: Path, connection: Connection
 ) -> None:
     connection.error = apsw.IOError("fsync failed")
+    failed = asyncio.Event()
+    tell = asyncio.get_running_loop().call_soon_threadsafe
+    sqlite = SqliteStore(
+        tmp_path / "jobs.db",
+        resolve_child,
+        ballast_bytes=1 << 20,
+        on_failed=lambda error: tell(failed.set),
+    )
+    await sqlite.open(NOW)
+    await until_it_moves(sqlite, connection)
+
+    connection.go_on.set()
+
+    await asyncio.wait_for(failed.wait(), LIMIT_S)
+    with pytest.raises(StoreFailed):
+        await push(sqlite, a_job())
+    await sqlite.close()
+
+
+async def test_a_move_that_finds_the_disk_full_refuses_pushes_and_does_not_stop_the_store(
+    opened: SqliteStore, connection: Connection
+) -> None:
+    connection.error = apsw.FullError("the disk is full")
     await until_it_moves(opened, connection)
     connection.go_on.set()
 
@@ -119,7 +143,7 @@ async def test_a_move_that_fails_stops_the_store(
         while True:
             await push(opened, a_job())
 
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreFull):
         await asyncio.wait_for(push_for_ever(), LIMIT_S)
 
 

@@ -13,6 +13,7 @@ import itertools
 import json
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -171,7 +172,8 @@ def _take_in(outcome: Run, event: events.EngineEvent) -> None:
             where = f"{event.phase.value}, {recorder.cases[case].value.operation.label}"
             outcome.failures += [f"{where}, {_told(check)}\n{answer}" for check in bad]
     elif isinstance(event, events.NonFatalError):
-        outcome.errors.append(f"{event.phase} {event.label}: {event.value!r}")
+        trace = "".join(traceback.format_exception(event.value))
+        outcome.errors.append(f"{event.phase} {event.label}: {event.value!r}\n{trace}")
     elif isinstance(event, events.FatalError):
         outcome.errors.append(repr(event.exception))
     elif isinstance(event, events.EngineFinished):

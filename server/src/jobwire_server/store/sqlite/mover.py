@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import threading
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import apsw
 
+if TYPE_CHECKING:
+    from jobwire_server.store.sqlite.health import Health
+
 
 class Mover:
-    """Moves what is in the WAL, when told. All of it is called by one thread."""
+    """
+    Moves what is in the WAL, when told. All of it is called by one thread.
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    A move that fails is the end of the store at once: the next call that the writer could tell it to may be long in coming.
+    """
+
+    def __init__(self, connection: apsw.Connection, health: Health) -> None:
         self._connection = connection
+        self._health = health
         self._orders: SimpleQueue[bool] = SimpleQueue()
-        self._error: Exception | None = None
+        self._full: apsw.FullError | None = None
         self._moved = False
         self.is_busy = False
         self._thread = threading.Thread(target=self._run, name="store-mover", daemon=True)
@@ -37,10 +46,10 @@ class Mover:
         self._orders.put(True)
 
     def take_moved(self) -> bool:
-        """True once after each move that came to its end. Raises what a move failed with, once."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        """True once after each move that came to its end. Raises FullError, once, after one that found the disk full."""
+        full, self._full = self._full, None
+        if full is not None:
+            raise full
         moved, self._moved = self._moved, False
         return moved
 
@@ -49,6 +58,8 @@ class Mover:
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 self._moved = True
-            except Exception as error:  # noqa: BLE001 - judged by the writer
-                self._error = error
+            except apsw.FullError as error:
+                self._full = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, the file cannot be trusted, or judge() says that it can
+                self._health.judge(error)
             self.is_busy = False

@@ -163,7 +163,7 @@ class SqliteStore:
             max_depth=self._max_depth,
             scan_rows=self._scan_rows,
         )
-        self._mover = mover = Mover(self._connect())
+        self._mover = mover = Mover(self._connect(), self._health)
         writer = Writer(session, mover, self._health, self._ballast)
         reader = Reader(Rows(self._connect(), self._scan_rows), self._health)
         self._health.is_full = not self._ballast.keep()
