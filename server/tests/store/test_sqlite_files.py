@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -639,3 +641,35 @@ async def test_a_failed_fsync_is_final(path: Path, disk: Disk) -> None:
 
     async with opened(path) as store:
         assert kept == await current(store, kept)
+
+
+async def test_a_folder_that_cannot_be_synced_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    with pytest.raises(StoreUnusable, match=r"cannot sync the directory .*: Input/output error"):
+        await a_store(path).open(NOW)
+
+
+async def test_a_file_system_that_cannot_sync_folders_is_accepted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            asked.append(handle)
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store = a_store(path)
+
+    await store.open(NOW)
+
+    assert asked
+    await store.close()

@@ -193,7 +193,7 @@ TRUNCATES(ftruncate64, off64_t)
 #define SYNCS(name)                                                                        \
     int name(int fd) {                                                                     \
         enum watch watch = watch_fd(fd);                                                   \
-        if (fails(FAIL_SYNC, watch, #name)) return -1;                                   \
+        if (fails(FAIL_SYNC, watch, watch == FOLDER ? "folder " #name : #name)) return -1; \
         int64_t began = now();                                                             \
         int failed = REAL(name)(fd);                                                       \
         if (!failed && watch == NOTED) note(SYNC, "", 0, inodes[fd], 0, NULL, 0, 0, began); \

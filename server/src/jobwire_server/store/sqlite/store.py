@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -148,6 +150,8 @@ class SqliteStore:
             _log.info("migrated %s: %s", path, ", ".join(applied))
             is_whole = _move_wal(connection)
         schema.check_integrity(connection, path, self._path.stat().st_size if is_whole else None)
+        if self._synchronous in ("FULL", "EXTRA"):
+            _sync_folder(self._path.parent)
         return connection
 
     def _load_board(self, connection: apsw.Connection) -> None:
@@ -291,6 +295,23 @@ def _move_wal(connection: apsw.Connection) -> bool:
     """Move the WAL to the file. False when a reader of an older state, such as a backup, keeps a part of it there; no reader is waited for."""
     in_wal, moved = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     return in_wal == moved
+
+
+def _sync_folder(folder: Path) -> None:
+    """
+    Have the names of the database and its WAL on the disk. SQLite asks for that as well, and goes on when it fails.
+
+    Raises StoreUnusable. A file system that cannot sync folders says EINVAL, and keeps names in another way.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise StoreUnusable(f"cannot sync the directory {folder}: {error.strerror}") from error
 
 
 def _opened(worker: Worker | None) -> Worker:
