@@ -69,6 +69,26 @@ async def test_what_a_crash_leaves_is_accepted(store: Store, tmp_path: Path) -> 
         check_wal(written(store, left, tmp_path), None)
 
 
+async def test_a_frame_whose_head_was_torn_between_two_sectors_is_no_commit(
+    store: Store, tmp_path: Path
+) -> None:
+    """Of the commit under way one sector came and the one before it did not: the flag in it is that of an older frame."""
+    whole = store.image[WAL]
+    ends = commit_frames(whole)
+    inner = [start for start in range(WAL_HEAD, len(whole), FRAME) if start not in ends]
+    start = next(start for start in inner if (start + 8) % 512 == 0)
+    end = next(end for end in ends if end > start)
+    torn = bytearray(whole[: end + FRAME])
+    torn[start : start + 8] = whole[ends[0] : ends[0] + 8]
+
+    check_wal(written(store, bytes(torn), tmp_path), None)
+
+    other = next(other for other in inner if other < end and (other + 8) % 512)
+    torn[other : other + 8] = whole[ends[0] : ends[0] + 8]
+    with pytest.raises(StoreUnusable, match="commits behind the damage"):
+        check_wal(written(store, bytes(torn), tmp_path), None)
+
+
 async def test_the_frames_of_an_earlier_life_are_no_damage(store: Store, tmp_path: Path) -> None:
     """The WAL was begun anew, and the power went before its first commit: a new header, and old frames behind it."""
     other = await filled(tmp_path / "other", in_wal=True)

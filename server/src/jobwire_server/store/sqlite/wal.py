@@ -30,6 +30,11 @@ _HEAD: Final = struct.Struct(">8I")  # magic, version, page size, checkpoints, s
 _FRAME: Final = struct.Struct(">6I")  # page, pages of the file if it ends a commit, salt, salt, …
 _MAGICS: Final = {0x377F0682: "<", 0x377F0683: ">"}  # and the byte order of the checksum's words
 _PAGE_BYTES: Final = 4_096  # of every file that Jobwire has made
+_FRAME_BYTES: Final = _FRAME.size + _PAGE_BYTES
+_SECTOR: Final = 512  # what a disk writes whole
+_FLAG_BYTES: Final = (
+    8  # of a frame's head: its page, and whether it ends a commit; the salts follow
+)
 _NOOP: Final = getattr(apsw, "SQLITE_CHECKPOINT_NOOP", apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
@@ -64,12 +69,30 @@ def _commits(wal: Path) -> list[int]:
 
 def _ends_of_commits(fd: int, size: int) -> Iterator[tuple[int, Salts]]:
     """The numbers of all frames that end a commit, with what marks their life."""
-    for place in range(_HEAD.size, size, _FRAME.size + _PAGE_BYTES):
+    for place in range(_HEAD.size, size, _FRAME_BYTES):
         head = os.pread(fd, _FRAME.size, place)
         if len(head) == _FRAME.size:
             _, pages, one, two, *_ = _FRAME.unpack(head)
-            if pages:
-                yield 1 + place // (_FRAME.size + _PAGE_BYTES), (one, two)
+            if pages and not _may_be_torn(fd, place):
+                yield 1 + place // _FRAME_BYTES, (one, two)
+
+
+def _may_be_torn(fd: int, place: int) -> bool:
+    """
+    True for a frame whose flag may be that of an older frame: the power went between two sectors, and its head stands in both.
+
+    Its checksum, which goes on from the one before it, is wrong then.
+    """
+    if (place + _FLAG_BYTES) % _SECTOR:
+        return False
+    (magic,) = struct.unpack(">I", os.pread(fd, 4, 0))
+    before = os.pread(fd, _FRAME.size, place - _FRAME_BYTES)
+    frame = os.pread(fd, _FRAME_BYTES, place)
+    start, wanted = _FRAME.unpack(before)[4:], _FRAME.unpack(frame[: _FRAME.size])[4:]
+    text = frame[:_FLAG_BYTES] + frame[_FRAME.size :]
+    return len(text) < _FLAG_BYTES + _PAGE_BYTES or wanted != _checksum(
+        text, _MAGICS.get(magic, "<"), start
+    )
 
 
 def _salts_of(head: bytes) -> Salts | None:
@@ -91,8 +114,8 @@ def _most_common(ends: Sequence[tuple[int, Salts]]) -> Salts | None:
     return max(Counter(salts for _, salts in ends).items(), key=itemgetter(1), default=(None, 0))[0]
 
 
-def _checksum(text: bytes, order: str) -> tuple[int, int]:
-    one = two = 0
+def _checksum(text: bytes, order: str, start: tuple[int, ...] = (0, 0)) -> tuple[int, int]:
+    one, two = start
     words = struct.unpack(f"{order}{len(text) // 4}I", text)
     for first, second in zip(words[::2], words[1::2], strict=True):
         one = (one + first + two) & 0xFFFFFFFF
