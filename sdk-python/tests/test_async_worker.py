@@ -14,6 +14,7 @@ from jobwire import AsyncClient, AuthError, Discard, Job, Release, RetryIn
 from jobwire import _async_worker as worker_module
 from jobwire._async_worker import AsyncJobContext, AsyncWorker
 from jobwire._runtime import AsyncRuntime
+from jobwire._worker_clients import CALL_TIMEOUT
 from jobwire.testing import FakeServer
 
 PATIENCE = 10.0
@@ -298,6 +299,30 @@ async def test_an_ack_without_an_answer_is_sent_again(
         await comes(fake, "ack_batch", 2)
         await ends(fake, job, "completed")
 
+    assert fake.job(job)["delivery"] == 1
+
+
+async def test_an_ack_on_a_connection_that_died_is_sent_again_as_soon_as_heartbeats_come_through(
+    fake: FakeServer, client: AsyncClient
+) -> None:
+    worker = AsyncWorker(client, "q", heartbeat=0.05)
+
+    @worker.handler("job")
+    async def handle(job: Job) -> int:
+        return 7
+
+    fake.swallow_next("ack_batch")
+
+    async with worker:
+        job = await push(client)
+        await comes(fake, "ack_batch")
+        fake.drop_next_answer("heartbeat_batch")
+        # The first one would still wait.
+        await asyncio.to_thread(fake.wait_for, "ack_batch", 2, CALL_TIMEOUT - 2)
+        await ends(fake, job, "completed")
+
+    first, second = fake.calls_of("ack_batch")
+    assert first == second
     assert fake.job(job)["delivery"] == 1
 
 

@@ -43,6 +43,7 @@ def echo_http(connection: HttpConnection) -> None:
         connection.respond(job=_job(request.target.rsplit("/", 1)[1]))
 
 
+@pytest.mark.slow
 def test_tcp_gives_each_of_16000_calls_from_32_threads_its_own_answer() -> None:
     wrong: list[tuple[str, str]] = []
     done = []

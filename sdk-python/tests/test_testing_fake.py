@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -557,3 +562,78 @@ def test_waiting_in_vain_says_for_what(fake: FakeServer) -> None:
 def test_wrong_arguments_over_the_wire_are_validation_errors(client: Client) -> None:
     with pytest.raises(ValidationError):
         client.push("a b", "job")
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+MALFORMED = json.loads((SPEC / "vectors" / "malformed.json").read_text())["vectors"]
+
+
+def malformed(door: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    for row in MALFORMED:
+        if row["door"] == door:
+            parts = row.get("parts", [[row.get("hex", ""), 1]])
+            yield row, b"".join(bytes.fromhex(part) * count for part, count in parts)
+
+
+def test_malformed_lines_are_refused_with_their_codes(fake: FakeServer) -> None:
+    where = urlsplit(fake.tcp_url)
+    answers = {}
+    with (
+        socket.create_connection((where.hostname, where.port)) as connection,
+        connection.makefile("rb") as lines,
+    ):
+        for row, line in malformed("tcp"):
+            connection.sendall(line + b"\n")
+            answers[row["id"]] = json.loads(lines.readline())["error"]["code"]
+
+    assert answers == {row["id"]: row["code"] for row, _ in malformed("tcp")}
+
+
+def test_malformed_bodies_are_refused_with_their_codes_and_statuses(fake: FakeServer) -> None:
+    headers = {"Content-Type": "application/json"}
+    answers = {}
+    with closing(HTTPConnection(urlsplit(fake.url).netloc)) as connection:
+        for row, body in malformed("http"):
+            connection.request("POST", "/api/v1/queues/emails/jobs", body, headers)
+            answer = connection.getresponse()
+            answers[row["id"]] = (json.load(answer)["error"]["code"], answer.status)
+
+    assert answers == {row["id"]: (row["code"], row["status"]) for row, _ in malformed("http")}
+
+
+def talk(fake: FakeServer, *lines: str) -> list[dict[str, Any]]:
+    """What one connection is answered that says these lines in one write, the last one without its end, and then no more."""
+    where = urlsplit(fake.tcp_url)
+    with (
+        socket.create_connection((where.hostname, where.port)) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        connection.sendall("\n".join(lines).encode())
+        connection.shutdown(socket.SHUT_WR)
+        return [json.loads(answer) for answer in answers]
+
+
+def test_a_last_line_needs_no_end(fake: FakeServer) -> None:
+    assert talk(fake, '{"cmd":"ping","rid":1}', '{"cmd":"ping","rid":2}') == [
+        {"ok": True, "rid": 1},
+        {"ok": True, "rid": 2},
+    ]
+
+
+def test_what_stands_behind_a_bye_is_not_carried_out(fake: FakeServer) -> None:
+    assert talk(fake, '{"cmd":"bye"}', '{"cmd":"push","queue":"q","name":"job"}') == [{"ok": True}]
+    assert fake.calls == []
+
+
+def test_a_second_hello_is_refused(fake: FakeServer) -> None:
+    first, second = talk(fake, '{"cmd":"hello","v":[2]}', '{"cmd":"hello","v":[1]}')
+
+    assert (first["v"], second["error"]["code"]) == (2, "VALIDATION_ERROR")
+
+
+def test_only_version_2_says_whether_to_try_again(fake: FakeServer) -> None:
+    old, _, new = talk(fake, '{"cmd":"nope"}', '{"cmd":"hello","v":[2]}', '{"cmd":"nope"}')
+
+    assert set(old["error"]) == {"code", "message", "details"}
+    assert new["error"]["retryable"] is False

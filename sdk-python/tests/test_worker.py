@@ -15,6 +15,7 @@ from jobwire import AuthError, Client, Discard, Job, Release, RetryIn
 from jobwire import _worker as worker_module
 from jobwire._runtime import Runtime
 from jobwire._worker import JobContext, Worker
+from jobwire._worker_clients import CALL_TIMEOUT
 from jobwire.testing import FakeServer
 
 PATIENCE = 10.0
@@ -426,6 +427,25 @@ def test_an_ack_without_an_answer_is_sent_again(
         fake.wait_for_state(job, "completed")
 
     assert fake.job(job)["result"] == 7
+    assert fake.job(job)["delivery"] == 1
+
+
+def test_an_ack_on_a_connection_that_died_is_sent_again_as_soon_as_heartbeats_come_through(
+    fake: FakeServer, client: Client
+) -> None:
+    worker = Worker(client, "q", heartbeat=0.05)
+    worker.handler("job")(lambda job: 7)
+    fake.swallow_next("ack_batch")
+
+    with worker:
+        job = push(client)
+        fake.wait_for("ack_batch")
+        fake.drop_next_answer("heartbeat_batch")
+        fake.wait_for("ack_batch", 2, CALL_TIMEOUT - 2)  # the first one would still wait
+        fake.wait_for_state(job, "completed")
+
+    first, second = fake.calls_of("ack_batch")
+    assert first == second
     assert fake.job(job)["delivery"] == 1
 
 

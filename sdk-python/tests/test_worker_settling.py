@@ -73,13 +73,14 @@ class Peer:
 class Bench:
     """A settler with its ledger, and a clock that stands still."""
 
-    def __init__(self) -> None:
+    def __init__(self, u: float = 0.0) -> None:
         self.now = 0.0
+        self.slept: list[float] = []
         self.peer = Peer()
         self.held = HeldJobs()
         self.settled: list[str] = []
         self.changed = threading.Condition()
-        runtime = Runtime(monotonic=lambda: self.now, random=lambda: 0.0)
+        runtime = Runtime(monotonic=lambda: self.now, random=lambda: u, sleep=self.slept.append)
         self.link = SharedLink(runtime, lambda error: None)
         ledger = Ledger(self.held, self._settled)
         self.settler = Settler(lambda: self.peer, ledger, runtime, self.link)  # type: ignore[arg-type,return-value]
@@ -105,9 +106,9 @@ class Bench:
             assert self.changed.wait_for(lambda: len(self.settled) >= count, PATIENCE)
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    one = Bench()
+@pytest.fixture(params=[0.0])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    one = Bench(request.param)
     yield one
     one.settler.stop()
     one.thread.join(PATIENCE)
@@ -227,6 +228,35 @@ def test_releases_go_one_by_one_and_do_not_hold_each_other_up(bench: Bench) -> N
     bench.wait(2)
 
     assert bench.peer.calls == [("release", ["a"]), ("release", ["b"])]
+
+
+@pytest.mark.parametrize("bench", [1.0], indirect=True)
+def test_what_is_sent_alone_to_a_server_that_is_away_is_not_sent_in_a_circle(bench: Bench) -> None:
+    job = bench.hold("job").job
+    bench.peer.errors = [error_for("CONNECTION_FAILED") for _ in range(5)]
+
+    bench.put(GiveBack(job=job))
+    bench.wait(1)
+
+    assert bench.peer.calls == [("release", ["job"])] * 6
+    assert bench.slept == pytest.approx([0.1, 0.2, 0.4, 0.8])  # the first repeat is made at once
+
+
+@pytest.mark.parametrize("bench", [1.0], indirect=True)
+def test_an_item_that_has_to_be_sent_again_is_sent_ever_more_slowly(bench: Bench) -> None:
+    job = bench.hold("job").job
+    bench.peer.leave = threading.Semaphore(0)
+    bench.peer.refused = {"job": "STORAGE_UNAVAILABLE"}
+
+    bench.put(Ack(job=job))
+    bench.peer.leave.release(4)
+    for _ in range(5):
+        assert bench.peer.entered.acquire(timeout=PATIENCE)
+    bench.peer.refused = {}
+    bench.peer.leave.release()
+    bench.wait(1)
+
+    assert bench.slept == pytest.approx([0.1, 0.2, 0.4, 0.8])
 
 
 def test_a_settlement_survives_a_bug_of_its_loop(bench: Bench) -> None:

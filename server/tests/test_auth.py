@@ -99,6 +99,15 @@ def test_failures_that_are_far_apart_do_not_lock(gate: Gate, clock: ManualClock)
         clock.advance(LOCKED_MS // 4 + 1)
 
 
+def test_five_failures_within_any_five_minutes_lock(gate: Gate, clock: ManualClock) -> None:
+    """Also when an older failure, which no longer counts, came before them."""
+    for pause in (LOCKED_MS - 1, 0, 0, 2, 0, 0):
+        assert _code(gate, "wrong") == "UNAUTHORIZED"
+        clock.advance(pause)
+
+    assert _code(gate, "one") == "RATE_LIMITED"
+
+
 def test_guesses_are_few_whatever_the_pace(gate: Gate, clock: ManualClock) -> None:
     """10 checks a minute and address is the bar; this is one a minute."""
     checked = 0

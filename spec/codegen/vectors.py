@@ -1,6 +1,7 @@
 """Writes the golden data of spec/vectors/: what every implementation has to answer, with where each row comes from.
 
-The rows of transitions.json, errors.json and backoff.json follow from the specification; those of the JSON files are listed here.
+The rows of transitions.json, errors.json and backoff.json follow from the specification; those of the JSON files and the conversations are
+listed in modules of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import vectors_backoff
 import vectors_json
+import vectors_transcripts
 from source import SpecError, as_list
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def _makers() -> dict[str, Callable[[Spec], dict[str, Any]]]:
         "backoff": vectors_backoff.document,
         "json_values": vectors_json.values,
         "malformed": vectors_json.malformed,
+        "transcripts": vectors_transcripts.transcripts,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import formatdate
 from html import escape
 
 WELCOME = "Welcome, {name}!\n\nGood to have you here.\n"
@@ -32,6 +33,7 @@ def _address(email: str, name: str = "") -> Address:
 def _message(job_id: str, sender: str, to: Address, subject: str, text: str) -> EmailMessage:
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
     message["Message-ID"] = f"<{job_id}@jobwire.example>"
+    message["Date"] = formatdate()
     message["From"] = sender
     message["To"] = to
     message["Subject"] = subject

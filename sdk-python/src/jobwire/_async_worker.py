@@ -231,6 +231,7 @@ class AsyncWorker:
         self._last_pull_at: float | None = None
         self._fetch_client: AsyncClient | None = None
         self._fetch_task: asyncio.Task[None] | None = None
+        self._settle_task: asyncio.Task[None] | None = None
         self._loops: set[asyncio.Task[None]] = (
             set()
         )  # fetch and settle, and replaced ones until they end
@@ -250,6 +251,7 @@ class AsyncWorker:
             self._link,
             self._report,
             self._found_deaf,
+            self._found_back,
         )
         self._threads = Supervisor(sync_runtime(client), self._stopped, self._tell_error)
 
@@ -331,7 +333,7 @@ class AsyncWorker:
         )
         self._threads.start("heart", self._heart.run)
         self._threads.start("watch", self._watchdog.run)
-        self._start_loop("settle", self._settler.run)
+        self._settle_task = self._start_loop("settle", self._settler.run)
         self._fetch_task = self._start_loop("fetch", self._fetch)
         logger.info(
             "worker started",
@@ -509,6 +511,18 @@ class AsyncWorker:
             return
         self._fetch_task.cancel()
         self._fetch_task = self._start_loop("fetch", self._fetch)
+
+    def _found_back(self, lost_at: float) -> None:
+        """Called by the heart, in its thread."""
+        self._in_loop(functools.partial(self._settle_anew, lost_at))
+
+    def _settle_anew(self, lost_at: float) -> None:
+        """Leave a connection that has brought no answer since: a new loop sends what was on its way, with the same leases."""
+        is_silent = self._settler.heard_at < lost_at
+        if self._settle_task is None or self._stopped.is_set() or not is_silent:
+            return
+        self._settle_task.cancel()
+        self._settle_task = self._start_loop("settle", self._settler.run)
 
     async def _fetch(self) -> None:
         async with async_sibling(self.client) as client:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from jobwire._errors import JobwireError
 from jobwire._worker_core import Ack, Batch, Fail, Settlement, judge_error
-from jobwire._worker_settling import Ledger, ack_entries, fail_items, give_backs, item_result
+from jobwire._worker_settling import (
+    Ledger,
+    ack_entries,
+    fail_items,
+    give_backs,
+    item_result,
+    repeat_reason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +47,7 @@ class AsyncSettler:
         self._link = link
         self._filled = asyncio.Event()
         self._outbox: list[Settlement] = []
+        self.heard_at = 0.0  # when the connection was made, or last brought an answer
 
     def put(self, settlement: Settlement) -> None:
         """Have this sent as soon as the previous batch is answered."""
@@ -49,6 +57,7 @@ class AsyncSettler:
     async def run(self) -> None:
         """Send until cancelled. A bug ends it with its exception, and nothing is lost: its batch is taken up again."""
         async with self._connect() as client:
+            self.heard_at = self._runtime.monotonic()
             while True:
                 await self._filled.wait()
                 taken, self._outbox = self._outbox, []
@@ -81,13 +90,15 @@ class AsyncSettler:
                 again += self._ledger.refused(batch, error)
                 delay = max(delay, self._delay_after(error))
             else:
-                self._link.answered(CHANNEL)
                 again += self._ledger.answered(batch, results)
+                delay = max(delay, self._delay_after(repeat_reason(results)))
         return again, delay
 
-    def _delay_after(self, error: JobwireError) -> float:
-        if judge_error(error) != "again":
+    def _delay_after(self, error: JobwireError | None) -> float:
+        """How long to wait after a batch; *error* is why some of it has to be sent again."""
+        if error is None or judge_error(error) != "again":
             self._link.answered(CHANNEL)  # a refusal is an answer
+            self.heard_at = self._runtime.monotonic()
             return 0.0
         return self._link.failed(CHANNEL, error)
 

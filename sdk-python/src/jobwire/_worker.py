@@ -227,6 +227,7 @@ class Worker:
             self._link,
             self._report,
             self._fetch_anew,
+            self._settler.leave_if_silent_since,
         )
         self._threads = Supervisor(self._runtime, self._stopped, self._tell_error)
         self._runners = Supervisor(self._runtime, self._stopped, self._tell_error)

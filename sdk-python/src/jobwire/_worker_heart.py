@@ -50,7 +50,8 @@ class Heart:
     Sends a heartbeat for all held leases every `options.heartbeat` seconds, and acts on the answers.
 
     The server holds each heartbeat for that long unless a job of this worker is cancelled or lost, so that it is heard in
-    a moment over HTTP as over TCP. `report` says how the worker is, `on_deaf` is called when the server finds it deaf.
+    a moment over HTTP as over TCP. `report` says how the worker is, `on_deaf` is called when the server finds it deaf,
+    and `on_back` with the instant of the last failure when a heartbeat is answered again.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Heart:
         link: SharedLink,
         report: Callable[[], WorkerReport],
         on_deaf: Callable[[], None],
+        on_back: Callable[[float], None],
     ) -> None:
         self._connect = connect
         self._held = held
@@ -70,12 +72,14 @@ class Heart:
         self._link = link
         self._report = report
         self._on_deaf = on_deaf
+        self._on_back = on_back
         self._hearing = Hearing(options.heartbeat)
         self._poked = threading.Event()
         self._stopped = threading.Event()
         self._said_quiet = threading.Event()
         self._client: Client | None = None
-        self._failed_at: float | None = None  # since the last answer, if it did
+        self._failed_at: float | None = None  # since the last pull, if it did
+        self._lost_at: float | None = None  # the last failure since the last answer
         self._speaks_batches = True  # False after an UNKNOWN_COMMAND: a server of wire version 1
 
     def poke(self) -> None:
@@ -119,6 +123,9 @@ class Heart:
         self._link.answered(CHANNEL)
         if report.state == "quiet":
             self._said_quiet.set()
+        if self._lost_at is not None:
+            self._on_back(self._lost_at)
+            self._lost_at = None
         news = news_of(answer, [held.job.id for held in sent])
         self._renew(sent, answer.results, started)
         self._act(news, sent)
@@ -167,7 +174,7 @@ class Heart:
         if error.code == "UNKNOWN_COMMAND" and self._speaks_batches:
             self._speaks_batches = False
             return
-        self._failed_at = self._runtime.monotonic()
+        self._failed_at = self._lost_at = self._runtime.monotonic()
         self._pause(min(self._link.failed(CHANNEL, error), self._options.heartbeat))
 
     def _renew(

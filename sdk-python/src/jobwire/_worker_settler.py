@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from jobwire._errors import JobwireError
 from jobwire._worker_core import Ack, Batch, Fail, Settlement, judge_error
-from jobwire._worker_settling import Ledger, ack_entries, fail_items, give_backs, item_result
+from jobwire._worker_settling import (
+    Ledger,
+    ack_entries,
+    fail_items,
+    give_backs,
+    item_result,
+    repeat_reason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +44,8 @@ class Settler:
         self._changed = threading.Condition()
         self._outbox: list[Settlement] = []
         self._stopped = threading.Event()
-        self._client: Client | None = None
+        self._client: Client | None = None  # None once it was left
+        self._heard_at = 0.0  # when the connection was made, or last brought an answer
 
     def put(self, settlement: Settlement) -> None:
         """Have this sent as soon as the previous batch is answered."""
@@ -54,22 +62,46 @@ class Settler:
         if client is not None:
             client.close()
 
+    def leave_if_silent_since(self, instant: float) -> None:
+        """
+        Have outcomes sent over a new connection, also those on their way, unless the old one brought an answer since then.
+
+        A repeat is safe, for it has the same lease.
+        """
+        with self._changed:
+            client = self._client
+            if client is None or self._heard_at >= instant:
+                return
+            self._client = None
+            self._changed.notify()
+        client.close()
+
     def run(self) -> None:
         """Send until `stop`. A bug ends it with its exception, and nothing is lost: its batch is taken up again."""
-        with self._connect() as self._client:
-            while taken := self._take():
-                try:
-                    again, delay = self._send_all(self._client, taken)
-                except BaseException:
-                    self._put_back(taken)
-                    raise
-                self._put_back(again)
-                self._pause(delay)
+        while not self._stopped.is_set():
+            with self._connect() as client:
+                with self._changed:
+                    self._client, self._heard_at = client, self._runtime.monotonic()
+                self._send_over(client)
 
-    def _take(self) -> list[Settlement]:
+    def _send_over(self, client: Client) -> None:
+        """Send until `stop`, or until the connection is left."""
+        while taken := self._take(client):
+            try:
+                again, delay = self._send_all(client, taken)
+            except BaseException:
+                self._put_back(taken)
+                raise
+            self._put_back(again)
+            self._pause(delay)
+
+    def _take(self, client: Client) -> list[Settlement]:
+        def must_end() -> bool:
+            return self._stopped.is_set() or self._client is not client
+
         with self._changed:
-            self._changed.wait_for(lambda: self._outbox or self._stopped.is_set())
-            if self._stopped.is_set():
+            self._changed.wait_for(lambda: self._outbox or must_end())
+            if must_end():
                 return []
             taken, self._outbox = self._outbox, []
             return taken
@@ -90,15 +122,18 @@ class Settler:
                 again += self._ledger.refused(batch, error)
                 delay = max(delay, self._delay_after(error))
             else:
-                self._link.answered(CHANNEL)
                 again += self._ledger.answered(batch, results)
+                delay = max(delay, self._delay_after(repeat_reason(results)))
         return again, delay
 
-    def _delay_after(self, error: JobwireError) -> float:
-        if judge_error(error) != "again":
+    def _delay_after(self, error: JobwireError | None) -> float:
+        """How long to wait after a batch; *error* is why some of it has to be sent again."""
+        if error is None or judge_error(error) != "again":
             self._link.answered(CHANNEL)  # a refusal is an answer
+            self._heard_at = self._runtime.monotonic()
             return 0.0
-        return 0.0 if self._stopped.is_set() else self._link.failed(CHANNEL, error)
+        closed_by_us = self._stopped.is_set() or error.code == "CLIENT_CLOSED"
+        return 0.0 if closed_by_us else self._link.failed(CHANNEL, error)
 
     def _send(self, client: Client, batch: Batch) -> list[ItemResult]:
         if batch.kind is Ack:

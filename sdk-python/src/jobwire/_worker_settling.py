@@ -124,6 +124,11 @@ def give_backs(batch: Batch) -> list[GiveBack]:
     return [item for item in batch.items if isinstance(item, GiveBack)]
 
 
+def repeat_reason(results: Iterable[ItemResult]) -> JobwireError | None:
+    """Why something of an answered batch has to be sent again; None when nothing has."""
+    return next((result.error for result in results if judge(result) == "again"), None)
+
+
 def item_result(job: Job, error: JobwireError | None = None) -> ItemResult:
     """What became of a settlement that travelled alone."""
     return ItemResult(id=job.id, ok=error is None, error=error)

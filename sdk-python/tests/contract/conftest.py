@@ -1,22 +1,16 @@
-"""The four servers that have to pass: the fake and the real one, each over HTTP and over TCP."""
+"""The servers that have to pass: the fake and the real one, each over HTTP and over TCP; or the fake of another SDK."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from tests.contract.target import FakeTarget, RealTarget, Target
+from tests.contract.fake_process import FakeProcess
+from tests.contract.target import OTHER_FAKE, FakeTarget, RealTarget, Target, targets
 from tests.live_server import LiveServer, live_server
 
 from jobwire import Client
 from jobwire.testing import FakeServer
-
-TARGETS = ("fake-http", "fake-tcp", "real-http", "real-tcp")
-# A real server runs in a process of its own and on the real clock: `make check` leaves it out.
-PARAMS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name.startswith("real") else [])
-    for name in TARGETS
-]
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +21,22 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
         yield running
 
 
-@pytest.fixture(params=PARAMS)
+@pytest.fixture(scope="session")
+def other_fake() -> Iterator[FakeProcess]:
+    """The fake of another SDK, one process for all tests."""
+    with FakeProcess(OTHER_FAKE) as running:
+        yield running
+
+
+@pytest.fixture(params=targets("http", "tcp"))
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     kind, door = request.param.split("-")
     if kind == "real":
         yield RealTarget(request.getfixturevalue("real_server").url(door), door)
+        return
+    if kind == "other":
+        process = request.getfixturevalue("other_fake")
+        yield FakeTarget(process.urls[door], door, process)
         return
     with FakeServer() as fake:
         yield FakeTarget(fake.url if door == "http" else fake.tcp_url, door, fake)

@@ -7,16 +7,32 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from jobwire import Client, Job, JobwireError
-from jobwire.testing import FakeServer
 
 PATIENCE = 10.0  # seconds that a test waits for something before it counts as failed
 SOON = 1.0  # seconds until something falls due that the calls before it must not miss, on a slow machine either
+# The command of a fake in another language (fake_process.py), which then has to pass in place of ours and of the real server.
+OTHER_FAKE = os.environ.get("CONTRACT_FAKE", "")
 _names = itertools.count(1)
+
+
+def targets(*doors: str) -> list[Any]:
+    """
+    The servers that have to pass, each through *doors*.
+
+    A real server runs in a process of its own and on the real clock: `make check` leaves it out.
+    """
+    kinds = ("other",) if OTHER_FAKE else ("fake", "real")
+    marks = {"real": [pytest.mark.slow]}
+    return [
+        pytest.param(f"{kind}-{door}", marks=marks.get(kind, []))
+        for kind in kinds
+        for door in doors
+    ]
 
 
 class Target(ABC):
@@ -38,8 +54,14 @@ class Target(ABC):
         """Let time pass; what falls due may happen up to a second later."""
 
 
+class Advancing(Protocol):
+    """A fake server, whose clock stands still but for this."""
+
+    def advance(self, seconds: float) -> None: ...
+
+
 class FakeTarget(Target):
-    def __init__(self, url: str, door: str, fake: FakeServer) -> None:
+    def __init__(self, url: str, door: str, fake: Advancing) -> None:
         super().__init__(url, door)
         self._fake = fake
 

@@ -16,6 +16,7 @@ from tests.contract.target import (
     refused,
     state_of,
     take,
+    targets,
     until,
 )
 
@@ -194,9 +195,7 @@ def notices(client: Client, target: Target) -> queues.Queue[Notice]:
     return heard
 
 
-OVER_TCP = pytest.mark.parametrize(
-    "target", ["fake-tcp", pytest.param("real-tcp", marks=pytest.mark.slow)], indirect=True
-)
+OVER_TCP = pytest.mark.parametrize("target", targets("tcp"), indirect=True)
 
 
 @OVER_TCP

@@ -287,6 +287,47 @@ def test_a_batch_that_is_not_atomic_gives_each_job_its_own_outcome(
     assert client.stats(queue).counts.waiting == 2
 
 
+def test_bad_fields_of_one_job_do_not_sink_the_others_of_a_batch_that_is_not_atomic(
+    client: Client, queue: str
+) -> None:
+    """JW-PUSH-7: also a circle is an affair of its own jobs."""
+    one, two, named = new_id(), new_id(), new_id()
+    items: list[dict[str, Any]] = [
+        {"name": "a"},
+        {"name": "no good", "id": named},
+        {"name": "b", "priority": 2**31},
+        {"name": "c", "id": one, "depends_on": [two]},
+        {"name": "d", "id": two, "depends_on": [one]},
+        {"name": "e", "id": "no UUID"},
+        {"name": "f", "depends_on": [named]},
+        {"name": "g"},
+    ]
+
+    first, *bad, last = client.push_batch(queue, items, atomic=False)
+
+    assert isinstance(first, PushResult)
+    assert isinstance(last, PushResult)
+    assert all(isinstance(error, ValidationError) for error in bad)
+    pointers = [error.details["pointer"] for error in bad if isinstance(error, ValidationError)]
+    assert pointers == [
+        "/jobs/1/name",
+        "/jobs/2/options/priority",
+        "/jobs/3/depends_on",
+        "/jobs/4/depends_on",
+        "/jobs/5/id",
+        "/jobs/6/depends_on/0",
+    ]
+    assert client.stats(queue).counts.waiting == 2
+
+
+def test_a_bad_queue_refuses_the_whole_batch_that_is_not_atomic(client: Client) -> None:
+    """JW-PUSH-18."""
+    assert refused_at(client.push_batch, "no good", [{"name": "a"}], atomic=False) == (
+        "VALIDATION_ERROR",
+        "/queue",
+    )
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_a_batch_may_name_a_parent_before_it_stands(
     client: Client, queue: str, atomic: bool

@@ -17,9 +17,12 @@ from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
+
+if TYPE_CHECKING:
+    from tests.examples.apps import Commands
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -44,16 +47,16 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 class Process:
     """A program that can be killed and started again with the same arguments; its output goes to a file."""
 
-    def __init__(self, log: Path, arguments: list[str], **environment: str) -> None:
+    def __init__(self, log: Path, command: list[str], **environment: str) -> None:
         self._log = log
-        self._arguments = arguments
+        self._command = command
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *self._arguments],
+                self._command,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
@@ -87,9 +90,10 @@ class Server(Process):
 
     def __init__(self, folder: Path) -> None:
         self.http, self.tcp = free_port(), free_port()
-        arguments = ["-m", "jobwire_server", "serve", "--storage", f"sqlite:///{folder}/jobs.db"]
-        arguments += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
-        super().__init__(folder / "server.log", arguments)
+        command = [sys.executable, "-m", "jobwire_server", "serve"]
+        command += ["--storage", f"sqlite:///{folder}/jobs.db"]
+        command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
+        super().__init__(folder / "server.log", command)
 
     def start(self) -> None:
         super().start()
@@ -140,7 +144,12 @@ class App:
     """The web app and the worker of the e-mail example, beside a server."""
 
     def __init__(
-        self, folder: Path, server: Server, mail_port: int | None, **environment: str
+        self,
+        commands: Commands,
+        folder: Path,
+        server: Server,
+        mail_port: int | None,
+        **environment: str,
     ) -> None:
         self.port = free_port()
         web, tcp = f"http://127.0.0.1:{server.http}", f"tcp://127.0.0.1:{server.tcp}"
@@ -153,11 +162,9 @@ class App:
                 "MAIL_FROM": "app@example.com",
             }
         )
-        program = str(EXAMPLES / "email_app" / "web.py")
-        self.web = Process(folder / "web.log", [program], JOBWIRE_URL=web, PORT=str(self.port))
-        program = str(EXAMPLES / "email_app" / "worker.py")
+        self.web = Process(folder / "web.log", commands.web, JOBWIRE_URL=web, PORT=str(self.port))
         self.worker = Process(
-            folder / "worker.log", [program], **{"JOBWIRE_URL": tcp, **mail, **environment}
+            folder / "worker.log", commands.worker, **{"JOBWIRE_URL": tcp, **mail, **environment}
         )
 
     def post(self, page: str, form: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""The main job on real input: processes, sockets, mails, and kill -9 in the middle."""
+"""The main job on real input, with the app of each SDK: processes, sockets, mails, and kill -9 in the middle."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import itertools
 from pathlib import Path
 
 import pytest
+from tests.examples.apps import APPS, Commands
 from tests.examples.processes import App, MailServer, Server, running, until
 
 from jobwire import Client
 
-pytestmark = pytest.mark.acceptance
+# The first test of a language builds its app, which is not done in 120 s on a cold and busy machine.
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(400)]
 
 NAMES = [
     "Ada Lovelace",
@@ -27,6 +29,11 @@ NAMES = [
 ]
 
 
+@pytest.fixture(scope="session", params=APPS)
+def commands(request: pytest.FixtureRequest) -> Commands:
+    return APPS[request.param]()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
     server = Server(tmp_path)
@@ -35,9 +42,11 @@ def server(tmp_path: Path) -> Server:
         yield server
 
 
-def test_mails_in_every_script_arrive_intact(tmp_path: Path, server: Server) -> None:
+def test_mails_in_every_script_arrive_intact(
+    commands: Commands, tmp_path: Path, server: Server
+) -> None:
     with MailServer() as mail:
-        app = App(tmp_path, server, mail.port)
+        app = App(commands, tmp_path, server, mail.port)
         with running(app.web, app.worker):
             app.start_web()
             app.worker.start()
@@ -55,9 +64,9 @@ def test_mails_in_every_script_arrive_intact(tmp_path: Path, server: Server) -> 
         assert text.startswith(f"Welcome, {name}!")
 
 
-def test_resets_overtake_welcomes(tmp_path: Path, server: Server) -> None:
+def test_resets_overtake_welcomes(commands: Commands, tmp_path: Path, server: Server) -> None:
     with MailServer() as mail:
-        app = App(tmp_path, server, mail.port, WORKER_CONCURRENCY="1")
+        app = App(commands, tmp_path, server, mail.port, WORKER_CONCURRENCY="1")
         with running(app.web, app.worker):
             app.start_web()
             for number in range(10):
@@ -72,11 +81,11 @@ def test_resets_overtake_welcomes(tmp_path: Path, server: Server) -> None:
 
 
 def test_a_mail_server_that_refuses_every_fifth_mail_gets_it_again_later(
-    tmp_path: Path, server: Server
+    commands: Commands, tmp_path: Path, server: Server
 ) -> None:
     turns = itertools.count(1)
     with MailServer(lambda _: "451 try again later" if next(turns) % 5 == 0 else None) as mail:
-        app = App(tmp_path, server, mail.port)
+        app = App(commands, tmp_path, server, mail.port)
         with running(app.web, app.worker):
             app.start_web()
             app.worker.start()
@@ -91,11 +100,11 @@ def test_a_mail_server_that_refuses_every_fifth_mail_gets_it_again_later(
 
 
 def test_what_is_refused_for_good_or_too_often_ends_in_the_dead_letters(
-    tmp_path: Path, server: Server
+    commands: Commands, tmp_path: Path, server: Server
 ) -> None:
     replies = {"gone@example.com": "550 no such user", "busy@example.com": "451 try again later"}
     with MailServer(replies.get) as mail:
-        app = App(tmp_path, server, mail.port)
+        app = App(commands, tmp_path, server, mail.port)
         with running(app.web, app.worker):
             app.start_web()
             app.worker.start()
@@ -108,9 +117,11 @@ def test_what_is_refused_for_good_or_too_often_ends_in_the_dead_letters(
     assert mail.refused == 4
 
 
-def test_kill_9_of_server_and_worker_loses_no_accepted_mail(tmp_path: Path, server: Server) -> None:
+def test_kill_9_of_server_and_worker_loses_no_accepted_mail(
+    commands: Commands, tmp_path: Path, server: Server
+) -> None:
     with MailServer() as mail:
-        app = App(tmp_path, server, mail.port, WORKER_LEASE="2")
+        app = App(commands, tmp_path, server, mail.port, WORKER_LEASE="2")
         with running(app.web, app.worker):
             app.start_web()
             app.worker.start()
@@ -133,8 +144,10 @@ def test_kill_9_of_server_and_worker_loses_no_accepted_mail(tmp_path: Path, serv
     assert len(accepted) == 60
 
 
-def test_missing_settings_fail_the_job_and_not_the_start(tmp_path: Path, server: Server) -> None:
-    app = App(tmp_path, server, None)
+def test_missing_settings_fail_the_job_and_not_the_start(
+    commands: Commands, tmp_path: Path, server: Server
+) -> None:
+    app = App(commands, tmp_path, server, None)
     with running(app.web, app.worker):
         app.start_web()
         app.worker.start()

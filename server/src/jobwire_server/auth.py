@@ -27,7 +27,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 FAILURES: Final = 5  # RustQueue's numbers, which never worked there: the fifth failure locks
 LOCKED_MS: Final = 300_000
-ADDRESSES: Final = 10_000  # about 2 MB; the one that failed longest ago goes first
+ADDRESSES: Final = 10_000  # about 3 MB; the one that failed longest ago goes first
 HOPS: Final = 32  # entries of X-Forwarded-For that are looked at, from the right
 
 
@@ -38,16 +38,23 @@ def hash_token(token: str) -> bytes:
 
 @dataclass(slots=True)
 class _Failures:
-    """What is remembered of an address. `first` starts the window, `last` the lock."""
+    """What is remembered of an address: when its last wrong tokens came, at most FAILURES of them, the oldest first."""
 
-    count: int
-    first: int
-    last: int
+    times: list[int]
+
+    @property
+    def over_at(self) -> int:
+        """When they no longer matter, and a lock ends."""
+        return self.times[-1] + LOCKED_MS
+
+    @property
+    def lock(self) -> bool:
+        return len(self.times) == FAILURES and self.times[-1] < self.times[0] + LOCKED_MS
 
 
 class Gate:
     """
-    Decides whether a token may pass, and locks an address out after FAILURES wrong tokens within LOCKED_MS.
+    Decides whether a token may pass, and locks an address out after FAILURES wrong tokens within any LOCKED_MS, without a right one between.
 
     A locked address is refused, with the right token too and without any comparison, until LOCKED_MS after its last
     failure; so an address gets at most FAILURES guesses in that time (JW-AUTH-3). Not thread-safe: one event loop.
@@ -106,16 +113,14 @@ class Gate:
         failures = self._failures.get(source)
         if failures is None:
             return 0
-        if failures.count >= FAILURES and now < failures.last + LOCKED_MS:
-            return failures.last + LOCKED_MS - now
-        if failures.count >= FAILURES or now >= failures.first + LOCKED_MS:
+        if now >= failures.over_at:
             del self._failures[source]
-        return 0
+            return 0
+        return failures.over_at - now if failures.lock else 0
 
     def _remember_failure(self, source: str, now: int) -> None:
-        failures = self._failures.setdefault(source, _Failures(0, now, now))
-        failures.count += 1
-        failures.last = now
+        failures = self._failures.setdefault(source, _Failures([]))
+        failures.times = [*failures.times[1 - FAILURES :], now]
         self._failures.move_to_end(source)
         if len(self._failures) > self._max_addresses:
             self._failures.popitem(last=False)

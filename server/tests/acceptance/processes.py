@@ -9,13 +9,13 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
+
+from tests.acceptance.forks import Process, by_command, forked
 
 # Processes under test keep their compiled modules, as any installation does; without them a start takes twice as long.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -55,34 +55,37 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 class Server:
     """`jobwire serve`; may be killed and started again on the same file and ports."""
 
+    # Forked, to be quick. Figures that are published are of servers that were started as a user starts them.
+    is_forked = "PROOF_FIGURES" not in os.environ
+
     def __init__(self, folder: Path, *flags: str, storage: str | None = None) -> None:
         self.folder = folder
         self.storage = storage or f"sqlite:///{folder}/jobs.db"
         self.http, self.tcp = free_port(), free_port()
         self._flags = flags
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> Server:
         self.launch()
         until(self._is_ready, 20, f"the server is ready\n{self.log}")
         return self
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> Process:
         """Start without waiting."""
-        command = [
-            sys.executable,
-            "-m",
-            "jobwire_server",
-            "serve",
-            "--storage",
-            self.storage,
-            *self._flags,
-        ]
-        command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, start_new_session=True
-            )
+        arguments = ["serve", "--storage", self.storage, *self._flags, *self.ports]
+        return self.run("jobwire_server", arguments)
+
+    @property
+    def ports(self) -> list[str]:
+        return ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
+
+    def run(
+        self, module: str, arguments: list[str], environment: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start `python -m module arguments` as this server."""
+        start = forked if self.is_forked else by_command
+        log = self.folder / "server.log"
+        self._process = start(module, arguments, log, environment=environment)
         return self._process
 
     def signal(self, number: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 
 import pytest
 from tests.http_api.conftest import Serve, Served
 from tests.http_api.raw_http import RawClient, request
 
-from jobwire_server.http_api.connection import HEADER_BYTES, HEADERS
+from jobwire_server.http_api.connection import HEADER_BYTES, HEADERS, Connection
 
 PUSH = "/api/v1/queues/emails/jobs"
 HEAD = b"POST /api/v1/queues/emails/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -211,6 +212,27 @@ async def test_a_header_that_drips_on_a_kept_connection_is_cut(serve: Serve) -> 
 
     assert first.status == 200
     assert (answer.status, answer.code) in ((408, "REQUEST_TIMEOUT"), (400, "BAD_REQUEST"))
+
+
+async def test_headers_that_are_complete_in_the_turn_of_their_deadline_are_served(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their request begins a turn later, and would find its connection closed under it."""
+    arrived = Connection.data_received
+
+    def arrived_too_late(connection: Connection, data: bytes) -> None:
+        arrived(connection, data)
+        connection.sweep(math.inf)
+
+    served = await serve()
+    monkeypatch.setattr(Connection, "data_received", arrived_too_late)
+
+    async with await served.open() as client:
+        answer = await client.ask(request("GET", "/api/v1/health"))
+        again = await client.ask(request("GET", "/api/v1/health"))
+
+    assert (answer.status, again.status) == (200, 200)
+    assert [entry for entry in served.log.entries if entry["log_level"] == "error"] == []
 
 
 async def test_a_kept_connection_outlives_the_read_deadline(serve: Serve) -> None:

@@ -301,6 +301,94 @@ async def test_without_atomic_each_job_has_its_own_outcome(world: World) -> None
     assert await world.counts() == {"waiting": 2}
 
 
+GOOD, TOO_MANY = {"name": "n"}, 2**31
+
+
+async def test_without_atomic_bad_fields_are_the_affair_of_their_own_job(world: World) -> None:
+    named = new_id()
+    jobs: list[Any] = [
+        GOOD,
+        {"name": "a b", "id": named.upper()},
+        {"name": "n", "id": named, "priority": TOO_MANY},
+        {"name": "n", "id": "no UUID"},
+        {"name": "n", "id": 5},
+        {"name": "n", "option": 1},
+        {"name": "n", "delay_ms": 1, "options": {"delay_ms": 1}},
+        {"id": named},
+        "no object",
+        {"name": "n", "depends_on": [named]},
+        GOOD,
+    ]
+
+    answer = await world.ok("push_batch", queue="q", atomic=False, jobs=jobs)
+
+    assert answer["outcomes"] == ["created", *[None] * 9, "created"]
+    refused = answer["results"][1:-1]
+    assert [item["ok"] for item in refused] == [False] * 9
+    assert [item["error"]["details"]["pointer"] for item in refused] == [
+        "/jobs/1/name",
+        "/jobs/2/priority",
+        "/jobs/3/id",
+        "/jobs/4/id",
+        "/jobs/5/option",
+        "/jobs/6/delay_ms",
+        "/jobs/7/name",
+        "/jobs/8",
+        "/jobs/9/depends_on/0",
+    ]
+    assert [item["id"] for item in refused] == [
+        *(named, named, None, None, None, None, named, None, None)
+    ]
+    assert await world.counts() == {"waiting": 2}
+
+
+async def test_without_atomic_a_circle_is_the_affair_of_its_own_jobs(world: World) -> None:
+    one, two = new_id(), new_id()
+    jobs = [
+        {"name": "a", "id": one, "depends_on": [two]},
+        GOOD,
+        {"name": "b", "id": two, "depends_on": [one]},
+    ]
+
+    answer = await world.ok("push_batch", queue="q", atomic=False, jobs=jobs)
+
+    assert answer["outcomes"] == [None, "created", None]
+    assert [answer["results"][at]["id"] for at in (0, 2)] == [one, two]
+    assert answer["results"][2]["error"]["details"] == {"pointer": "/jobs/2/depends_on"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"queue": "a b", "jobs": [GOOD]}, "/queue"),
+        ({"queue": "q", "jobs": [GOOD], "option": 1}, "/option"),
+        ({"queue": "q", "jobs": [{"name": "a b"}], "option": 1}, "/option"),
+        ({"queue": "q", "jobs": [{"name": 5}], "option": 1}, "/option"),
+        ({"queue": "q", "jobs": {"name": "n"}}, "/jobs"),
+        ({"queue": "q"}, "/jobs"),
+        ({"queue": "q", "jobs": [5] * 1001}, "/jobs"),
+    ],
+)
+async def test_without_atomic_what_is_wrong_beside_the_jobs_refuses_them_all(
+    world: World, fields: dict[str, Any], pointer: str
+) -> None:
+    answer = await world.ask("push_batch", **fields, atomic=False)
+
+    assert answer["error"]["code"] == "VALIDATION_ERROR"
+    assert answer["error"]["details"]["pointer"] == pointer
+    assert await world.counts() == {}
+
+
+async def test_without_atomic_data_that_nests_too_deep_refuses_them_all(world: World) -> None:
+    deep: list[Any] = []
+    for _ in range(128):
+        deep = [deep]
+
+    jobs = [GOOD, {"name": "n", "data": deep}, {"name": 5}]
+
+    assert await world.refused("push_batch", queue="q", atomic=False, jobs=jobs) == "PARSE_ERROR"
+
+
 async def test_the_length_limit_holds_inside_a_batch(world: World) -> None:
     await world.ok("queue_update", queue="q", max_length=2)
 

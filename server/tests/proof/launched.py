@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.acceptance.forks import Process
 from tests.acceptance.processes import Server, until
-
-SERVER = Path(__file__).parents[2]
-
 
 REAL: Final = ("jobwire_server",)
 
@@ -39,25 +34,17 @@ class Launched(Server):
     ) -> None:
         super().__init__(folder)
         self._settings = settings
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = dict(environment or {})
+        if "LD_PRELOAD" in self._environment:  # is read before Python is
+            self.is_forked = False
         self._entry = entry
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> Process:
         config = self.folder / "proof.toml"
         config.write_text(self._settings)
-        command = [sys.executable, "-m", *self._entry, "serve", "--config", str(config)]
-        command += ["--storage", self.storage]
-        command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
-        with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=SERVER,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return self._process
+        module, *first = self._entry
+        arguments = [*first, "serve", "--config", str(config), "--storage", self.storage]
+        return self.run(module, [*arguments, *self.ports], self._environment)
 
     @property
     def pid(self) -> int:
@@ -120,9 +107,3 @@ def launched(
         yield server.start()
     finally:
         server.end()
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value that this share of all does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]

@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +105,12 @@ def _proof() -> str:
         return running.partition(" ")[0].partition("[")[0]
     spec = sys.modules["__main__"].__spec__
     return "" if spec is None else f"python -m {spec.name}"
+
+
+def p99(values: Iterable[float]) -> float:
+    """The value that 99 of 100 do not exceed."""
+    ordered = sorted(values)
+    return ordered[round(0.99 * (len(ordered) - 1))]
 
 
 def versions() -> str:

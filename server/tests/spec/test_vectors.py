@@ -12,9 +12,10 @@ import pytest
 
 from jobwire_server.engine.transitions import ALREADY_SAME_LEASE, LEASED, TRANSITIONS
 from jobwire_server.error_codes import ERROR_CODES
+from jobwire_server.wire.requests import TYPES
 
 VECTORS = Path(__file__).resolve().parents[3] / "spec" / "vectors"
-FILES = ("backoff", "errors", "json_values", "malformed", "transitions")
+FILES = ("backoff", "errors", "json_values", "malformed", "transcripts", "transitions")
 
 
 def vectors(name: str) -> list[dict[str, Any]]:
@@ -211,3 +212,50 @@ def test_a_push_line_is_cut_after_each_of_its_bytes() -> None:
 
     assert [longest[:size] for size in range(1, len(longest) + 1)] == cuts
     assert strict(longest + b"}")["cmd"] == "push"
+
+
+# --- transcripts --------------------------------------------------------------------------------------------------
+
+MARKS = {"C:", "C~", "C.", "S:", "S*", "S.", "A:", "T:", "T."}
+NO_JSON = {"C:", "C~", "S:"}  # marks of lines that a row may break on purpose
+
+
+def test_transcripts_have_marked_lines_and_say_who_is_held_against_them() -> None:
+    for row in vectors("transcripts"):
+        assert set(row) == {"id", "provenance", "sides", "token", "lines"}
+        assert set(row["sides"]) <= {"server", "client"}, row["id"]
+        assert row["sides"], row["id"]
+        assert {line[:2] for line in row["lines"]} <= MARKS, row["id"]
+
+
+def test_transcripts_send_commands_and_answer_with_codes_that_there_are() -> None:
+    strange = set()
+    for row in vectors("transcripts"):
+        for line in row["lines"]:
+            mark, text = line[:2], line[3:]
+            if mark in ("C.", "S.", "T.", "T:"):
+                continue
+            try:
+                body = json.loads(text)
+            except ValueError:
+                assert mark in NO_JSON
+                strange.add(text)
+                continue
+            if mark[0] == "S":
+                error = body.get("error")
+                assert error is None or error["code"] in {*ERROR_CODES, "PARTIAL_FAILURE"}
+            elif isinstance(body, dict) and "cmd" in body:
+                assert body["cmd"] in {*TYPES, "nope"}
+    assert 0 < len(strange) < 6, strange
+
+
+def test_transcripts_show_both_versions_and_each_kind_of_end() -> None:
+    rows = vectors("transcripts")
+    marks = {line[:2] for row in rows for line in row["lines"]}
+    said = "\n".join(line for row in rows for line in row["lines"])
+
+    assert marks == MARKS
+    assert {row["id"][:3] for row in rows} == {"v1/", "v2/"}
+    assert all(f'"notice":"{name}"' in said for name in ("job.cancel", "lease.lost", "goaway"))
+    assert sum("client" in row["sides"] for row in rows) >= 15
+    assert sum("server" in row["sides"] for row in rows) >= 30

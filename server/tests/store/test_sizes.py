@@ -111,6 +111,7 @@ def largest() -> Job:
 
 
 @given(job=some_jobs)
+@pytest.mark.slow
 def test_no_job_is_written_with_more_bytes_than_it_was_measured(job: Job) -> None:
     assert written(job) <= answer_bytes(job) <= written(job) + 1_280
 

@@ -365,6 +365,7 @@ async def steady(served: Served) -> int:
     return seen
 
 
+@pytest.mark.slow
 async def test_a_peer_that_does_not_read_is_not_read_from(serve: Serve) -> None:
     served = await serve(write_buffer_bytes=256 * 1024, max_in_flight=20)
     served.operations.size = 64 * 1024

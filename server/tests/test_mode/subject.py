@@ -5,11 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.forks import forked
 from tests.acceptance.processes import Lines, until
 
 START = 1_800_000_000_000  # 2027-01-15T08:00:00Z, where the clock of a test stands at first
@@ -63,11 +62,9 @@ class Subject:
     def __init__(self, folder: Path, *flags: str, storage: str | None = None) -> None:
         self._lines: list[Numbered] = []
         self._log = folder / f"server-{id(self)}.log"
-        command = [sys.executable, "-m", "jobwire_server", "serve", "--test-mode"]
-        command += ["--storage", storage or f"sqlite:///{folder}/jobs.db", "--log-format", "json"]
-        command += ["--http-port", "0", "--tcp-port", "0", *flags]
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        arguments = ["serve", "--test-mode", "--storage", storage or f"sqlite:///{folder}/jobs.db"]
+        arguments += ["--log-format", "json", "--http-port", "0", "--tcp-port", "0", *flags]
+        self.process = forked("jobwire_server", arguments, self._log)
         self.started: dict[str, Any] = until(self._line, 20, f"a start\n{self._log.read_text()}")
         self.control = Client(int(self.started["control"].rpartition(":")[2]), "/_test")
         self.api = Client(self.started["http"], "/api/v1")

@@ -45,6 +45,13 @@ SERVER_LIMITS: Final[dict[str, int]] = {
 }
 
 
+class BadItem(NamedTuple):
+    """A job of a batch that is refused for its fields, with the id that it named."""
+
+    id: str | None
+    refusal: Refused
+
+
 class Field(NamedTuple):
     """How a value is checked, and whether it must be there."""
 
@@ -371,6 +378,8 @@ def check(operation: str, fields: Any) -> dict[str, Any]:
     """The fields of a request, checked; raises VALIDATION_ERROR with the pointer of the first bad one."""
     if operation == "push":
         return _checked_push(fields)
+    if operation == "push_batch" and isinstance(fields, dict) and fields.get("atomic") is False:
+        return _checked_each(fields)
     checked: dict[str, Any] = record(FIELDS[operation])(fields, "")
     if (
         operation == "queue_update"
@@ -388,6 +397,34 @@ def _checked_push(fields: Any) -> dict[str, Any]:
     queue = record({"queue": _QUEUE})({k: v for k, v in fields.items() if k == "queue"}, "")
     item = push_item({k: v for k, v in fields.items() if k != "queue"}, "")
     return {**item, **queue}
+
+
+def _checked_each(fields: dict[str, Any]) -> dict[str, Any]:
+    """A batch that is not atomic: a bad job is its own affair, the rest of the request is not (JW-PUSH-7, JW-PUSH-18)."""
+    batch = {**FIELDS["push_batch"], "jobs": Field(list_of(_as_it_is, BATCH), required=True)}
+    checked: dict[str, Any] = record(batch)(fields, "")
+    jobs = enumerate(checked["jobs"])
+    return {**checked, "jobs": [_item_or_refusal(job, f"/jobs/{at}") for at, job in jobs]}
+
+
+def _as_it_is(value: Any, pointer: str) -> Any:
+    return value
+
+
+def _item_or_refusal(value: Any, pointer: str) -> dict[str, Any] | BadItem:
+    try:
+        return push_item(value, pointer)
+    except Refused as refusal:
+        if refusal.code != "VALIDATION_ERROR":
+            raise
+        return BadItem(_id_in(value), refusal)
+
+
+def _id_in(item: Any) -> str | None:
+    try:
+        return uuid_text(item.get("id"), "") if isinstance(item, dict) else None
+    except Refused:
+        return None
 
 
 def _pull_rule(fields: dict[str, Any]) -> None:

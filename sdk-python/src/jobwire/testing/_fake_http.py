@@ -165,7 +165,7 @@ class HttpSession(BaseHTTPRequestHandler):
         content = self.rfile.read(length)
         if self.headers.get_content_type() != "application/json":
             raise Refused("UNSUPPORTED_MEDIA_TYPE", "Send Content-Type: application/json.")
-        return strict_loads(content)
+        return strict_loads(content) if content.strip(b" \t\r\n") else {}
 
     def _refuse(self, refusal: Refused) -> None:
         status = refusal.status or ERROR_CODES[refusal.code].status or 500

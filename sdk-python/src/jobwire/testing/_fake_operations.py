@@ -13,8 +13,9 @@ from jobwire._error_codes import ERROR_CODES
 from jobwire._limits import DEFAULT_FIND_LIMIT, DEFAULT_HEARTBEAT_MS, DEFAULTS, LIMITS
 from jobwire._version import VERSION
 from jobwire.testing import _fake_fields as checks
+from jobwire.testing._fake_fields import BadItem
 from jobwire.testing._fake_job import FakeJob, Refused, instant_text, invalid, job_view
-from jobwire.testing._fake_queue import SETTINGS, FakeQueue, WorkerState, parents_first
+from jobwire.testing._fake_queue import SETTINGS, FakeQueue, WorkerState, circular, parents_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,19 +74,31 @@ class FakeOperations:
         if fields.get("atomic", True):
             pushed = self.queue.push_all(queue, items)
             return {"ids": [i for i, _ in pushed], "outcomes": [o for _, o in pushed]}
-        done = {i: self._push_one(queue, items[i], i) for i in parents_first(items)}
-        results = [done[index] for index in range(len(items))]
+        results = self._push_each(queue, items)
         return {
             "ids": [r["id"] if r["ok"] else None for r in results],
             "outcomes": [r.get("outcome") for r in results],
             "results": results,
         }
 
+    def _push_each(self, queue: str, items: list[dict[str, Any] | BadItem]) -> list[Answer]:
+        """The outcome of each job, in their order; those with bad fields and those in a circle are refused (JW-PUSH-7)."""
+        good = {i: item for i, item in enumerate(items) if not isinstance(item, BadItem)}
+        places = list(good)
+        order = [places[at] for at in parents_first(list(good.values()))]
+        done = {index: self._push_one(queue, good[index], index) for index in order}
+        for index, item in enumerate(items):
+            if isinstance(item, BadItem):
+                done[index] = _refused(item.id, item.refusal)
+            elif index not in done:
+                done[index] = _refused(item.get("id"), circular(index))
+        return [done[index] for index in range(len(items))]
+
     def _push_one(self, queue: str, item: dict[str, Any], index: int) -> Answer:
         try:
             job_id, outcome = self.queue.push(queue, item, f"/jobs/{index}")
         except Refused as refusal:
-            return {"id": item.get("id"), "ok": False, "error": error_view(refusal)}
+            return _refused(item.get("id"), refusal)
         return {"id": job_id, "ok": True, "outcome": outcome}
 
     def do_pull(self, fields: dict[str, Any], caller: Caller) -> Answer:
@@ -427,6 +440,11 @@ def _matches(job: FakeJob, wanted: dict[str, Any]) -> bool:
         return False
     after, before = wanted.get("created_after", 0), wanted.get("created_before", job.created_at + 1)
     return bool(after <= job.created_at < before)
+
+
+def _refused(job_id: str | None, refusal: Refused) -> Answer:
+    """The outcome of an item that was refused."""
+    return {"id": job_id, "ok": False, "error": error_view(refusal)}
 
 
 def _page(

@@ -138,7 +138,10 @@ class FakeQueue:
         saved = self._snapshot()
         answers: dict[int, tuple[str, Outcome]] = {}
         try:
-            for index in parents_first(items):
+            order = parents_first(items)
+            if len(order) < len(items):
+                raise circular(min(set(range(len(items))).difference(order)))
+            for index in order:
                 answers[index] = self.push(queue, items[index], f"/jobs/{index}")
         except Refused:
             self._restore(saved)
@@ -656,14 +659,20 @@ def _fields_of(job: FakeJob) -> dict[str, Any]:
 
 
 def parents_first(items: Sequence[dict[str, Any]]) -> list[int]:
-    """The indexes of a batch so that parents come before their children, otherwise in the order given."""
+    """
+    The indexes of a batch so that parents come before their children, otherwise in the order given. Left out are those that wait for each other in a
+    circle (JW-DEP-3), or for such jobs.
+    """
     place = {item["id"]: index for index, item in enumerate(items) if item.get("id")}
     waits = [{place[p] for p in item.get("depends_on", ()) if p in place} for item in items]
     order: list[int] = []
     while len(order) < len(items):
         ready = [i for i in range(len(items)) if i not in order and waits[i] <= set(order)]
         if not ready:
-            stuck = next(i for i in range(len(items)) if i not in order)
-            raise invalid(f"/jobs/{stuck}/depends_on", "Circular dependency detected")
+            break
         order += ready
     return order
+
+
+def circular(index: int) -> Refused:
+    return invalid(f"/jobs/{index}/depends_on", "Circular dependency detected")

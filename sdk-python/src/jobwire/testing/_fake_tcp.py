@@ -6,7 +6,7 @@ import hmac
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from jobwire.testing._fake_fields import FIELDS
+from jobwire.testing._fake_fields import FIELDS, integer
 from jobwire.testing._fake_fields import check as check_fields
 from jobwire.testing._fake_job import Refused, invalid
 from jobwire.testing._fake_json import dumps, strict_loads
@@ -57,6 +57,7 @@ class TcpSession:
         self._waiters: dict[int, Waiter] = {}
         self._threads: list[threading.Thread] = []
         self._version = 1
+        self._is_greeted = False
         self._client: str | None = None
         self._authenticated = service.token is None
         self._is_over = False
@@ -81,19 +82,24 @@ class TcpSession:
         while not self._is_over and (chunk := self._connection.recv(READ_BYTES)):
             *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:
-                self._take(line)
+                if not self._is_over:  # what stands behind a bye is not carried out (JW-TCP-29)
+                    self._take(line)
             if len(buffer) > LINE_BYTES:
                 self._send_error(Refused("PAYLOAD_TOO_LARGE", "the line is over its limit"), {})
                 return
+        if buffer and not self._is_over:
+            self._take(buffer)  # a last line needs no end (JW-TCP-5)
 
     def _take(self, line: bytes) -> None:
         """One request. A waiting one with a rid gets a thread, so that the next line is read meanwhile."""
         try:
             request = _parse(line)
+            rid = request.pop("rid", None)
+            if rid is not None:
+                _check_rid(rid, "/rid")
         except Refused as refusal:
             self._send_error(refusal, {})
             return
-        rid = request.pop("rid", None)
         echo = {} if rid is None else {"rid": rid}
         if self._version == 2 and rid is not None and request.get("wait_ms"):
             self._waiters[rid] = Waiter(self._is_alive)
@@ -142,13 +148,15 @@ class TcpSession:
         return _as_version_1(command, answer) if self._version == 1 else answer
 
     def _hello(self, fields: dict[str, Any]) -> Answer:
+        if self._is_greeted:
+            raise invalid("/cmd", "hello was said before; a connection keeps its version")
         if fields.get("token") is not None:
             self._check_token(fields["token"])
         client = check_fields("hello", fields).get("client")
         name = client and "/".join(filter(None, (client.get("name"), client.get("version"))))
         with self._service.changed:
             answer = self._service.operations.hello(fields, Caller("tcp", client=name))
-        self._version, self._client = answer["v"], name
+        self._version, self._client, self._is_greeted = answer["v"], name, True
         return answer
 
     def _auth(self, fields: dict[str, Any]) -> Answer:
@@ -191,8 +199,11 @@ class TcpSession:
         return not self._is_over and is_connected(self._connection)
 
     def _send_error(self, refusal: Refused, echo: dict[str, Any]) -> None:
+        error = error_view(refusal)
+        if self._version == 1:
+            del error["retryable"]
         try:
-            self._send({"ok": False, "error": error_view(refusal), **echo})
+            self._send({"ok": False, "error": error, **echo})
         except OSError:
             self._is_over = True
 
@@ -202,10 +213,13 @@ class TcpSession:
             self._connection.sendall(data)
 
 
+_check_rid: Final = integer(0, 2**53 - 1)
+
+
 def _parse(line: bytes) -> dict[str, Any]:
     request = strict_loads(line)
     if not isinstance(request, dict):
-        raise Refused("PARSE_ERROR", "a line must be a JSON object")
+        raise invalid("", "a line must be an object", status=422)
     return request
 
 

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from jobwire_server.engine.decide import dead_state
 from jobwire_server.engine.timing import moved
-from jobwire_server.errors import invalid
 from jobwire_server.model import Change, Job, JobState
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def insertion_order(jobs: Sequence[Job]) -> list[int]:
     """
     The indexes of a batch so that parents come before their children, otherwise in the order given.
 
-    Raises VALIDATION_ERROR, naming the item, when jobs of the batch wait for each other in a circle (JW-DEP-3).
+    Jobs of the batch that wait for each other in a circle (JW-DEP-3), or for such jobs, are left out.
     """
     if not any(job.depends_on for job in jobs):
         return list(range(len(jobs)))
@@ -74,8 +73,7 @@ def insertion_order(jobs: Sequence[Job]) -> list[int]:
     while len(order) < len(jobs):
         ready = [i for i in range(len(jobs)) if i not in done and waits[i] <= done]
         if not ready:
-            stuck = next(i for i in range(len(jobs)) if i not in done)
-            raise invalid(f"/jobs/{stuck}/depends_on", "Circular dependency detected")
+            break
         order += ready
         done.update(ready)
     return order

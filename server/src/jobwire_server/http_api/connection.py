@@ -91,6 +91,10 @@ class Connection(web.RequestHandler):
         if self._broken:
             return
         super().data_received(data)
+        if (
+            self._messages
+        ):  # complete, though the request may begin a turn later: not too late any more
+            self.header_by = None
         self._note_what_broke()
         if self._messages and self._body is not None and not self._body.is_eof():
             # Nothing can follow an unfinished body but the parser's complaint about it.

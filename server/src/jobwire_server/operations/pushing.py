@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
 from jobwire_server.engine.flows import insertion_order
 from jobwire_server.engine.timing import earlier
 from jobwire_server.errors import JobwireError, invalid
@@ -37,23 +35,51 @@ async def push(
 async def push_batch(core: Core, waiters: Waiters, request: Any) -> answers.PushedBatch:
     """Many pushes in one transaction: all of them, or with atomic false each for itself (JW-PUSH-7)."""
     now = core.clock.now()
-    atomic = request.atomic is not False
+    if request.atomic is False:
+        return await _push_each(core, waiters, request, now)
     items = [push_item(core, request.queue, item, now) for item in request.jobs]
     order = insertion_order([item.job for item in items])
-    found = await _insert(core, waiters, [items[index] for index in order], atomic=atomic, now=now)
-    if atomic and all(
-        type(outcome) is store.Inserted and not outcome.replaced for outcome in found
-    ):
+    if len(order) < len(items):
+        raise _circular(f"{request.pointer}/{min(set(range(len(items))).difference(order))}")
+    found = await _insert(core, waiters, [items[index] for index in order], atomic=True, now=now)
+    if all(type(outcome) is store.Inserted and not outcome.replaced for outcome in found):
         outcomes: list[str | None] = ["created"] * len(items)
         return answers.PushedBatch(ids=[item.job.id for item in items], outcomes=outcomes)
-    results: list[answers.Pushed | JobwireError] = [JobwireError("INTERNAL_ERROR", "")] * len(items)
+    pushed: dict[int, answers.Pushed] = {}
+    for index, outcome in sorted(zip(order, found, strict=True)):
+        result = _answer(items[index], outcome, f"{request.pointer}/{index}")
+        if isinstance(result, JobwireError):
+            raise result
+        pushed[index] = result
+    return answers.PushedBatch(
+        ids=[result.id for result in pushed.values()],
+        outcomes=[result.outcome for result in pushed.values()],
+    )
+
+
+async def _push_each(core: Core, waiters: Waiters, request: Any, now: int) -> answers.PushedBatch:
+    """Each job for itself: those that wire/ or a circle has refused are told so in their places, and the others pushed."""
+    results: list[answers.Item | answers.Unpushed | None] = [
+        job if type(job) is answers.Unpushed else None for job in request.jobs
+    ]
+    items = {
+        index: push_item(core, request.queue, job, now)
+        for index, job in enumerate(request.jobs)
+        if results[index] is None
+    }
+    places = list(items)
+    order = [places[at] for at in insertion_order([item.job for item in items.values()])]
+    found = await _insert(core, waiters, [items[index] for index in order], atomic=False, now=now)
     for index, outcome in zip(order, found, strict=True):
-        results[index] = _answer(items[index], outcome, f"{request.pointer}/{index}")
-    if atomic:
-        for result in results:
-            if isinstance(result, JobwireError):
-                raise result
-    return _batch(items, results, atomic=atomic)
+        answer = _answer(items[index], outcome, f"/jobs/{index}")
+        results[index] = _item(request.jobs[index].id, answer)
+    for index in items.keys() - set(order):
+        results[index] = _item(request.jobs[index].id, _circular(f"/jobs/{index}"))
+    return _batch([result for result in results if result is not None])
+
+
+def _circular(at: str) -> JobwireError:
+    return invalid(f"{at}/depends_on", "Circular dependency detected")
 
 
 def push_item(core: Core, queue: str, item: Any, now: int) -> PushItem:
@@ -183,18 +209,18 @@ def _refusal(job: Job, outcome: store.Refusal, at: str) -> JobwireError:
     raise AssertionError(f"unknown outcome {outcome!r}")
 
 
-def _batch(
-    items: Sequence[PushItem], results: Sequence[answers.Pushed | JobwireError], *, atomic: bool
-) -> answers.PushedBatch:
-    done = [None if isinstance(result, JobwireError) else result for result in results]
+def _batch(results: list[answers.Item | answers.Unpushed]) -> answers.PushedBatch:
+    done = [result if isinstance(result, answers.Item) else None for result in results]
     return answers.PushedBatch(
         ids=[None if result is None else result.id for result in done],
-        outcomes=[None if result is None else result.outcome for result in done],
-        results=UNSET if atomic else [_item(*pair) for pair in zip(items, results, strict=True)],
+        outcomes=[None if result is None else str(result.outcome) for result in done],
+        results=results,
     )
 
 
-def _item(item: PushItem, result: answers.Pushed | JobwireError) -> answers.Item:
+def _item(
+    named: str | None, result: answers.Pushed | JobwireError
+) -> answers.Item | answers.Unpushed:
     if isinstance(result, JobwireError):
-        return answers.Item(id=item.job.id, ok=False, error=result)
+        return answers.Unpushed(id=named, error=result)
     return answers.Item(id=result.id, outcome=result.outcome)

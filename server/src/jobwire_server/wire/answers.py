@@ -32,7 +32,7 @@ class PushedBatch(Struct, kw_only=True):
     ok: bool = True
     ids: list[str | None]
     outcomes: list[str | None]
-    results: list[Item] | UnsetType = UNSET
+    results: list[Item | Unpushed] | UnsetType = UNSET
 
 
 class Pulled(Struct, kw_only=True):
@@ -55,6 +55,14 @@ class Item(Struct, kw_only=True):
     lease_expires_at: str | UnsetType = UNSET
     cancelled: bool | UnsetType = UNSET
     error: JobwireError | UnsetType = UNSET
+
+
+class Unpushed(Struct, kw_only=True):
+    """A job of a batch that was refused; `id` is None when it named none, or none that is a UUID."""
+
+    id: str | None
+    ok: bool = False
+    error: JobwireError
 
 
 class Acked(Struct, kw_only=True):

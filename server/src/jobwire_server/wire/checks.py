@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from jobwire_server.errors import invalid, misshapen
-from jobwire_server.wire import compat, limits, strict_json
+from jobwire_server.errors import JobwireError, invalid, misshapen
+from jobwire_server.wire import answers, compat, limits, strict_json
 from jobwire_server.wire.spelling import LAST_MS, ms_of, parse_id
 
 if TYPE_CHECKING:
@@ -68,8 +68,29 @@ def _push(request: Any) -> None:
 def _push_batch(request: Any) -> None:
     _queue_to_write(request)
     _required(request.jobs, "/jobs")
+    if request.atomic is False:
+        request.jobs = [_judged(item, f"/jobs/{index}") for index, item in enumerate(request.jobs)]
+        return
     for index, item in enumerate(request.jobs):
         _item(item, f"{request.pointer}/{index}")
+
+
+def _judged(item: Any, at: str) -> Any:
+    """The job, or its outcome when it breaks a rule, which is then no concern of the others (JW-PUSH-7)."""
+    if type(item) is answers.Unpushed:  # its shape was wrong
+        return item
+    try:
+        _item(item, at)
+    except JobwireError as error:
+        if error.code != "VALIDATION_ERROR":
+            raise
+        return refused(item.id, error)
+    return item
+
+
+def refused(job_id: str | None, error: JobwireError) -> answers.Unpushed:
+    """The outcome of a job of a batch that is not pushed for `error`, and that named `job_id`."""
+    return answers.Unpushed(id=parse_id(job_id or ""), error=error)
 
 
 def _item(item: Any, at: str) -> None:

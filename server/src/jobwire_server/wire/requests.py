@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from jobwire_server.errors import JobwireError, invalid, misshapen
-from jobwire_server.wire import checks, compat, limits, strict_json
+from jobwire_server.wire import answers, checks, compat, limits, strict_json
 from jobwire_server.wire.shape_errors import explain
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Push(PushItem, kw_only=True, forbid_unknown_fields=True):
 
 
 class PushBatch(Request, kw_only=True, forbid_unknown_fields=True):
+    """With `atomic` false an answers.Unpushed stands in place of a job that is refused for its fields: its outcome (JW-PUSH-7)."""
+
     queue: str | UnsetType = UNSET
     jobs: Annotated[list[PushItem], Meta(max_length=limits.BATCH_ITEMS)] | UnsetType = UNSET
     atomic: bool | None = None
@@ -111,6 +113,14 @@ class PushArray(PushBatch, kw_only=True, forbid_unknown_fields=True):
     """RustQueue's batch: the body of POST /queues/{queue}/jobs is the array itself."""
 
     pointer: ClassVar[str] = ""
+
+
+class UnreadBatch(Request, kw_only=True, forbid_unknown_fields=True):
+    """A push_batch whose jobs are still to be read, each by itself."""
+
+    queue: str | UnsetType = UNSET
+    jobs: Annotated[list[Raw], Meta(max_length=limits.BATCH_ITEMS)] | UnsetType = UNSET
+    atomic: bool | None = None
 
 
 class Pull(Request, kw_only=True, forbid_unknown_fields=True):
@@ -346,6 +356,9 @@ TCP_COMMANDS: Final = frozenset(TYPES) - HTTP_ONLY
 # Consecutive requests of one of these may run as one call of the store.
 BATCHABLE: Final = frozenset({"push", "ack", "fail", "heartbeat", "progress", "release", "get"})
 
+# Of a batch that is not atomic, so many jobs are told which known field an unknown one is nearest to; a thousand would hold everyone up.
+HINTED_JOBS: Final = 20
+
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}
 _OPENING: Final = len('{"cmd":"')
 _OPENINGS: Final = {f'{{"cmd":"{name}"'.encode(): name for name in sorted(TCP_COMMANDS)}
@@ -354,6 +367,14 @@ _DIGITS: Final = re.compile(r"-?[0-9]+")
 _PUSH_LIST: Final = msgspec.json.Decoder(
     Annotated[list[PushItem], Meta(max_length=limits.BATCH_ITEMS)]
 )
+
+
+_push_item = msgspec.json.Decoder(PushItem).decode
+_unread_batch = msgspec.json.Decoder(UnreadBatch).decode
+
+
+class _Id(msgspec.Struct):
+    id: str | None = None
 
 
 class _Head(msgspec.Struct):
@@ -367,6 +388,7 @@ class _Rid(msgspec.Struct):
 
 _head = msgspec.json.Decoder(_Head).decode
 _rid = msgspec.json.Decoder(_Rid).decode
+_id = msgspec.json.Decoder(_Id).decode
 
 
 class Command(NamedTuple):
@@ -409,7 +431,7 @@ def parse_line(line: bytes) -> Command:
         if head.cmd not in TCP_COMMANDS:
             raise compat.unknown_command(head.cmd, TCP_COMMANDS)
         name = head.cmd
-        request = _shaped(_DECODERS[name].decode, line, TYPES[name])
+        request = _read(name, line)
         checks.check(name, request)
     except JobwireError as error:
         known = rid if error.code == "PARSE_ERROR" or rid is not None else _rid_of(line)
@@ -462,13 +484,50 @@ def from_http(
         if name == "push" and body.lstrip()[:1] == b"[":
             name, request = "push_batch", PushArray(jobs=_shaped(_PUSH_LIST.decode, body, PushItem))
         else:
-            request = _shaped(_DECODERS[name].decode, body, TYPES[name])
+            request = _read(name, body)
         _refuse_line_fields(request)
     _take_path(request, given)
     checks.check(name, request)
     if name == "fail":
         compat.require_error_text(request)
     return Command(name, request)
+
+
+def _read(name: str, text: bytes) -> Any:
+    try:
+        return _shaped(_DECODERS[name].decode, text, TYPES[name])
+    except JobwireError as error:
+        each = _read_each(text) if name == "push_batch" else None
+        if each is None or error.code != "VALIDATION_ERROR":
+            raise
+        return each
+
+
+def _read_each(text: bytes) -> PushBatch | None:
+    """The push_batch in `text`, with an outcome in place of each job of a wrong shape; None unless `atomic` is false."""
+    batch = _shaped(_unread_batch, text, PushBatch)
+    if batch.atomic is not False or batch.jobs is UNSET:
+        return None
+    jobs: list[Any] = [_job_or_outcome(job, at) for at, job in enumerate(batch.jobs)]
+    return PushBatch(cmd=batch.cmd, rid=batch.rid, queue=batch.queue, jobs=jobs, atomic=False)
+
+
+def _job_or_outcome(text: Raw, index: int) -> PushItem | answers.Unpushed:
+    try:
+        return _push_item(text)
+    except msgspec.ValidationError as exc:
+        hint = index < HINTED_JOBS
+        return checks.refused(
+            _id_of(text), explain(str(exc), PushItem, at=f"/jobs/{index}", hint=hint)
+        )
+
+
+def _id_of(text: Raw) -> str | None:
+    """The id that a job names, which may be wrong in other ways."""
+    try:
+        return _id(text).id
+    except msgspec.ValidationError:
+        return None
 
 
 def _shaped(decode: Callable[[bytes], Any], text: bytes, kind: type[msgspec.Struct]) -> Any:

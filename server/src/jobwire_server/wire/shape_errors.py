@@ -21,19 +21,21 @@ _MESSAGE_MAX = 300
 _LIMIT = re.compile(r"(?:of length )?(<=|>=|<|>) (-?[\d.]+)")
 
 
-def explain(text: str, kind: type[msgspec.Struct], status: int = 422) -> JobwireError:
+def explain(
+    text: str, kind: type[msgspec.Struct], status: int = 422, at: str = "", *, hint: bool = True
+) -> JobwireError:
     """
-    VALIDATION_ERROR for msgspec's message `text` about a `kind`.
+    VALIDATION_ERROR for msgspec's message `text` about a `kind`, which stands at the JSON pointer `at`.
 
-    `status` 422 for a field that is missing, unknown or of the wrong type; a value out of bounds is always 400.
+    With `hint` an unknown field is answered with the known one that is nearest, which costs some 50 µs. `status` 422 for a field that is missing, unknown or of the wrong type; a value out of bounds is always 400.
     """
     found = _AT.search(text)
     path = found.group(1) if found else ""
     said = text[: found.start()] if found else text
-    pointer = to_pointer(path)
+    pointer = at + to_pointer(path)
     if match := _UNKNOWN.match(said):
         field = match.group(1)[:_SHOWN]
-        return _error(f"{pointer}/{field}", _unknown(field, kind, path), status)
+        return _error(f"{pointer}/{field}", _unknown(field, kind, path, hint=hint), status)
     if match := _MISSING.match(said):
         return _error(f"{pointer}/{match.group(1)}", f"'{match.group(1)}' is missing", status)
     readable = said.replace("`", "").replace(" | null", " or null")
@@ -55,14 +57,14 @@ def to_pointer(path: str) -> str:
     return "".join(f"/{name or index or '-'}" for name, index, _ in _STEP.findall(path))
 
 
-def _unknown(field: str, kind: type[msgspec.Struct], path: str) -> str:
-    known = _fields_at(kind, path)
+def _unknown(field: str, kind: type[msgspec.Struct], path: str, *, hint: bool) -> str:
+    known = _fields_at(kind, path) if hint else []
     # As for unknown commands: the first letter is hardly ever the wrong one, and a comparison costs 15 µs.
     near = get_close_matches(field, [name for name in known if name[0] == field[:1]], n=1)
-    hint = (
+    advice = (
         f"; did you mean '{near[0]}'?" if near else "; remove it, this server would not act on it"
     )
-    return f"unknown field '{field}'{hint}"
+    return f"unknown field '{field}'{advice}"
 
 
 def _fields_at(kind: type[msgspec.Struct], path: str) -> list[str]:

@@ -436,7 +436,8 @@ class Session:
 
     def _bye(self, rid: int | None) -> None:
         self._lines, self._next_line = [], 0
-        self._ending = True
+        # The peer may have sent more behind it; a reset would take the answers from it.
+        self._ending = self._unread = True
         self._last_words = self._encoded("bye", _WELL, rid)
 
     def _admit(self) -> None:

@@ -1,7 +1,7 @@
-"""A server that tells when it has come to a moment, and lingers there: `python -m tests.proof.crash.announcing MOMENT PLACE FD serve …`.
+"""A server that tells when it has come to a moment, and lingers there: `python -m tests.proof.crash.announcing MOMENT PLACE FIFO serve …`.
 
 MOMENT is `checkpoint`, and PLACE the number of pages that it has written to the database file, or `migrating` with the number of statements
-that it has carried out of a migration to the next schema. It writes a byte to FD, and waits to be killed.
+that it has carried out of a migration to the next schema. It writes a byte to FIFO, and waits to be killed.
 """
 
 from __future__ import annotations
@@ -128,5 +128,5 @@ MOMENTS: dict[str, Callable[[Countdown], Any]] = {
 }
 
 if __name__ == "__main__":
-    kept = MOMENTS[sys.argv[1]](Countdown(int(sys.argv[2]), int(sys.argv[3])))
+    kept = MOMENTS[sys.argv[1]](Countdown(int(sys.argv[2]), os.open(sys.argv[3], os.O_WRONLY)))
     main(sys.argv[4:])

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
+from tests.acceptance.forks import forked
 from tests.acceptance.processes import Server, until
 from tests.proof.checker import RULES
 from tests.proof.crash.kill_loop import final_states
@@ -25,7 +24,7 @@ from tests.proof.facts import Facts
 from tests.proof.history import Call, now_us
 
 PAUSE_S = 0.1
-COMMAND_S = 30  # bounds one command
+COMMAND_S = 90  # bounds one command
 OF_STATES = ("R1", "R2", "R7", "R8", "R13", "R17", "R18", "R19", "R21")
 
 
@@ -43,12 +42,10 @@ Take = Callable[[Path, Path], None]  # from the store's file to a file that does
 
 
 def by_command(store: Path, target: Path) -> None:
-    command = [sys.executable, "-m", "jobwire_server", "backup", str(store), str(target)]
-    done = subprocess.run(
-        [*command, "-o", "json"], capture_output=True, timeout=COMMAND_S, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    assert json.loads(done.stdout)["ok"]
+    said = target.with_name(f"{target.name}.said")
+    command = forked("jobwire_server", ["backup", str(store), str(target), "-o", "json"], said)
+    assert command.wait(COMMAND_S) == 0, said.read_text()
+    assert json.loads(said.read_text())["ok"]
 
 
 def by_plain_copy(store: Path, target: Path) -> None:

@@ -10,18 +10,16 @@ import os
 import random
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import count
 
+from tests.acceptance.forks import Process
 from tests.acceptance.processes import Server, until
 from tests.proof.crash.next_schema import BOUNDARIES
 from tests.proof.history import Ledger
 
-SERVER = Path(__file__).parents[3]
 RUNNING_S = (0.1, 0.8)  # how long it runs under load before it is killed
 STARTING_S = (0.0, 0.04)  # after it took its file
 STOPPING_S = (0.0, 0.03)  # after SIGTERM
@@ -29,21 +27,23 @@ CHECKPOINT_PAGES = (0, 12)  # pages that it has moved
 ANNOUNCED_WITHIN_S = 20
 MOST_TRIES = 12
 NEVER = 1_000_000
+_numbers = count()
 
 
 class Victim(Server):
     """A server that can be killed at a moment."""
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> Process:
         self._log_before = len(self.log) if (self.folder / "server.log").exists() else 0
         return super().launch()
 
     def launch_announcing(self, moment: str, place: int) -> None:
         """Start one that announces a moment, and wait until it is there."""
-        heard, tell = os.pipe()
+        told = self.folder / f"announced-{next(_numbers)}"
+        os.mkfifo(told)
+        heard = os.open(told, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            self._process = self._announcing(moment, place, tell)
-            os.close(tell)
+            self._announcing(moment, place, str(told))
             ready, _, _ = select.select([heard], [], [], ANNOUNCED_WITHIN_S)
             assert ready, f"never came to {moment}\n{self.log}"
             assert os.read(heard, 1) == b"!", f"ended before {moment}\n{self.log}"
@@ -52,25 +52,12 @@ class Victim(Server):
 
     def start_upgraded(self) -> None:
         """Start one of the next schema, and wait until it has migrated the file and serves."""
-        with open(os.devnull, "wb") as nobody:
-            self._process = self._announcing("migrating", NEVER, nobody.fileno())
+        self._announcing("migrating", NEVER, os.devnull)
         until(self._is_ready, ANNOUNCED_WITHIN_S, f"the server is ready\n{self.log}")
 
-    def _announcing(self, moment: str, place: int, fd: int) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.proof.crash.announcing",
-            moment,
-            str(place),
-            str(fd),
-        ]
-        command += ["serve", "--storage", self.storage]
-        command += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
-        with (self.folder / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                command, cwd=SERVER, stdout=log, stderr=log, start_new_session=True, pass_fds=[fd]
-            )
+    def _announcing(self, moment: str, place: int, told: str) -> None:
+        arguments = [moment, str(place), told, "serve", "--storage", self.storage, *self.ports]
+        self.run("tests.proof.crash.announcing", arguments)
 
     @property
     def pid(self) -> int:

@@ -72,9 +72,11 @@ def filled(folder: Path, jobs: int) -> Victim:
 def kill_and_start(server: Victim, jobs: int) -> float:
     """With leases and a WAL to recover. It must have all jobs, or its answer is worth nothing."""
     try:
+        server.is_forked = True
         server.start()
         server.post(f"/queues/{QUEUE}/pull", {"count": ACTIVE, "lease_ms": 60_000})
         server.kill()
+        server.is_forked = False  # this start is what is measured
         began = time.monotonic()
         server.start()
         took = (time.monotonic() - began) * 1_000

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.acceptance.forks import SERVER
 from tests.acceptance.processes import until
 from tests.proof.checker import check
 from tests.proof.crash.kill_loop import drain, end_client, final_states, spread
-from tests.proof.crash.moments import SERVER, Victim
+from tests.proof.crash.moments import Victim
 from tests.proof.crash.soak_samples import (
     CEILING_BYTES,
     MIB,
@@ -234,6 +235,7 @@ def main(minutes: str, seed: str, results: str) -> int:
         every=1,
         kept=30,
     )
+    Victim.is_forked = False  # its times to recover are published
     folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
     figure = publish(run(folder, seed=int(seed), shape=shape))
     save_all([figure], Path(results))

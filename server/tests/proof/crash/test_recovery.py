@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.proof.crash.recovery import EMPTY, figure_of, measure
-from tests.proof.knobs import SEED
+from tests.proof.knobs import SCALE, SEED
 from tests.proof.report import publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 JOBS = 100_000
-STARTS = 3
+STARTS = 3 if SCALE >= 1 else 2
 
 
 def test_a_start_on_many_jobs_is_quick(tmp_path: Path) -> None:

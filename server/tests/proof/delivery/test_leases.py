@@ -20,7 +20,7 @@ from tests.proof.launched import launched
 from tests.proof.report import Figure, publish
 from tests.stores import KINDS
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 TICK_MS = 1_000
 BAR_MS = TICK_MS + 500

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 import time
@@ -16,12 +15,12 @@ from tests.acceptance.processes import Server
 from tests.proof.fuzz.faulty_parsers import faulty_server
 from tests.proof.fuzz.raw import sent
 from tests.proof.hostile.process_memory import forget_peak, peak
-from tests.proof.knobs import SEED
+from tests.proof.knobs import SEED, scaled
 from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-ROUNDS = max(1, round(20 * float(os.environ.get("PROOF_SCALE", "1"))))
+ROUNDS = scaled(20)
 READ_MS = 500
 END_S = (
     READ_MS / 1_000 + 10

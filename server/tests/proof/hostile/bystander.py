@@ -24,8 +24,10 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
+from tests.acceptance.forks import SERVER
 from tests.acceptance.processes import until
-from tests.proof.launched import SERVER, Launched, percentile
+from tests.proof.launched import Launched
+from tests.proof.report import p99
 
 PAUSE_S = 0.004  # between two calls: some 200 calls a second
 QUEUE = "bystander"
@@ -52,11 +54,11 @@ class Pace:
 
     @property
     def p50(self) -> float:
-        return round(percentile([took for part in self.parts for took in part], 0.5), 2)
+        return round(median(took for part in self.parts for took in part), 2)
 
     @property
     def p99(self) -> float:
-        return round(median(percentile(list(part), 0.99) for part in self.parts), 2)
+        return round(median(p99(part) for part in self.parts), 2)
 
     def is_as_good_as(self, alone: Pace) -> bool:
         """No call in a hundred takes twice as long as without the others. Below the floor, the figure says more of the machine than of the server."""

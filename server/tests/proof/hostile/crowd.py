@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.proof.launched import SERVER, Launched
+from tests.acceptance.forks import SERVER
+from tests.proof.launched import Launched
 
 QUEUE = "crowd"
 BATCH = 1_000

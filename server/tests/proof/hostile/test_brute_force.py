@@ -21,7 +21,7 @@ TOKEN = "t38-good-token"
 PROXY = "127.7.7.7"
 OWNER = "127.9.9.9"
 SETTINGS = f'[auth]\ntokens = ["{TOKEN}"]\n[http]\ntrusted_proxies = ["{PROXY}"]\n'
-SOURCES = round(60 * SCALE)  # addresses a door
+SOURCES = max(18, round(60 * SCALE))  # addresses a door
 GUESSES = 30  # a source
 CLAIMS = tuple(f"203.0.113.{n}" for n in range(100))
 LIMIT = 10  # guesses that may be checked a source; all of this takes less than the five minutes of a lock

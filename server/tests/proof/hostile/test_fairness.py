@@ -23,10 +23,11 @@ from tests.proof.report import Figure, publish
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300), pytest.mark.alone]
 
-CONNECTIONS = round(200 * SCALE)
+CONNECTIONS = max(60, round(200 * SCALE))
 JOBS = round(25_000 * SCALE)
 WORST_MS = 10_000.0  # what a call may take while others saturate the server
 QUIET_S, WATCH_S = 1.0, 1.5
+SATURATED_S = WATCH_S if SCALE >= 1 else 0.5
 SHARED = (("counts of a long queue", 0), ("counts of a long queue", 1), ("small pushes", 1))
 SATURATED = (
     ("counts of a long queue", CONNECTIONS),
@@ -54,9 +55,20 @@ class Noticed:
 
 
 def _notice(server: Launched, good: Bystander, kind: str, greedy: int, jobs: int = 0) -> Noticed:
-    before = good.pace(*good.watch(QUIET_S))
+    return _noticed(server, good, kind, greedy, jobs, good.pace(*good.watch(QUIET_S)), WATCH_S)
+
+
+def _noticed(
+    server: Launched,
+    good: Bystander,
+    kind: str,
+    greedy: int,
+    jobs: int,
+    before: Pace,
+    seconds: float,
+) -> Noticed:
     with crowd(server, kind, connections=CONNECTIONS, greedy=greedy, jobs=jobs) as client:
-        during = good.pace(*good.watch(WATCH_S))
+        during = good.pace(*good.watch(seconds))
         calls = client.end()
     name = f"{kind} by {greedy}" + (f", while {jobs} jobs come" if jobs else "")
     return Noticed(name, before, during, calls)
@@ -74,7 +86,11 @@ def test_what_the_others_notice_of_one_greedy_client(tmp_path: Path) -> None:
         shared = [_notice(server, good, "counts of a long queue", 1, JOBS)]
         shared += [_notice(server, good, kind, greedy) for kind, greedy in SHARED]
         saturated_from = time.monotonic()
-        saturated = [_notice(server, good, kind, greedy) for kind, greedy in SATURATED]
+        quiet = good.pace(*good.watch(QUIET_S))
+        saturated = [
+            _noticed(server, good, kind, greedy, 0, quiet, SATURATED_S)
+            for kind, greedy in SATURATED
+        ]
         good.watch(QUIET_S)
         all_saturated = good.between(saturated_from, time.monotonic())
         length = server.counts("crowd")["waiting"]

@@ -30,7 +30,7 @@ GOOD = "".join(random.Random(SEED).choices("0123456789abcdef", k=1024))  # the l
 NEAR = GOOD[:-1] + ("0" if GOOD[-1] != "0" else "1")
 FAR = "".join("0" if letter != "0" else "1" for letter in GOOD)
 ROUNDS = 7
-SAMPLES = round(400 * SCALE)  # of each group a round
+SAMPLES = max(120, round(400 * SCALE))  # of each group a round
 COMPARISONS = 20  # a sample
 TRIM = 0.1  # of the slowest samples of each group: when the machine did something else
 LIMIT = 4.5

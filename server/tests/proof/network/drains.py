@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tests.acceptance.forks import SERVER
 from tests.acceptance.processes import until
-from tests.proof.launched import SERVER, Launched
+from tests.proof.launched import Launched
 from tests.proof.network.lost_replies import jobs_in
 
 GRACES: Final = (0.0, 0.2, 20.0)  # give back at once, after a while, or finish everything

@@ -16,7 +16,7 @@ from tests.proof.network.clock_jumps import Report, run
 from tests.proof.network.jumping_clock import JumpingClock
 from tests.proof.report import Figure, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 HOUR = 3_600
 OFFSETS = (HOUR, -HOUR, 2, 0)  # +1 h, then -2 h, then back by a little too much

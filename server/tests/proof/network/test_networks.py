@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.proof.knobs import SCALE, SEED
-from tests.proof.launched import Launched, launched, percentile
+from tests.proof.launched import Launched, launched
 from tests.proof.network.bad_networks import (
     BACK_IN_S,
     HOLE,
@@ -30,9 +30,9 @@ from tests.proof.network.bad_networks import (
 from tests.proof.network.pinger import pinged
 from tests.proof.network.proxy import Proxy
 from tests.proof.network.sdk_load import EACH
-from tests.proof.report import Figure, publish
+from tests.proof.report import Figure, p99, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 ROUNDS = max(1, round(SCALE))
 HALF_OPEN = 10  # connections of each sort
@@ -75,14 +75,14 @@ def test_a_bad_network_costs_a_moment(tmp_path: Path) -> None:
                 "handled_again": sum(outcome.again for outcome in outcomes),
                 "half_open": freed.opened,
                 "freed_in_s": round(freed.took_s, 2),
-                "ping_p99_ms": round(percentile(busy, 0.99), 1),
-                "quiet_ping_p99_ms": round(percentile(quiet, 0.99), 1),
+                "ping_p99_ms": round(p99(busy), 1),
+                "quiet_ping_p99_ms": round(p99(quiet), 1),
             },
         )
     )
     assert figure.bad == 0, told(outcomes, freed)
     assert all(outcome.touched for outcome in outcomes), told(outcomes, freed)
-    assert percentile(busy, 0.99) <= max(LAG_MS, LAG_RATIO * percentile(quiet, 0.99))
+    assert p99(busy) <= max(LAG_MS, LAG_RATIO * p99(quiet))
     assert kept.left > 0
     assert not is_back
 

@@ -15,7 +15,7 @@ from tests.proof.knobs import SCALE, SEED
 from tests.proof.network.pauses import Report, run
 from tests.proof.report import Figure, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 PAUSES_S = (0.3, 0.8, 2.8)  # the last one outlasts every lease
 LONG_S = (2.5, 20.0)  # further ones of bigger runs

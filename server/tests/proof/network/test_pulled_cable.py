@@ -14,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from tests.acceptance.forks import SERVER
 from tests.acceptance.processes import until
 from tests.proof.knobs import SCALE, SEED
-from tests.proof.launched import SERVER, Launched, launched
+from tests.proof.launched import Launched, launched
 from tests.proof.network.bad_networks import BACK_IN_S, GIVES_UP_IN_S, LEASE_S, push
 from tests.proof.network.cable import SERVER_SIDE, Cable
 from tests.proof.report import Figure, publish

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from tests.acceptance.processes import until
 from tests.proof.knobs import SCALE, SEED
-from tests.proof.launched import Launched, launched, percentile
+from tests.proof.launched import Launched, launched
 from tests.proof.network.lost_replies import jobs_in
 from tests.proof.network.sdk_load import EACH, Consumer, Producer, Run, end_all, handled_again
-from tests.proof.report import Figure, publish
+from tests.proof.report import Figure, p99, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 RESTARTS = max(2, round(3 * SCALE))
 BETWEEN_S = (0.3, 1.0)
@@ -74,7 +74,7 @@ def test_a_restart_under_load_fails_no_call_and_loses_no_lease(tmp_path: Path) -
                 "drained_max_s": round(max(report.drained_s), 3),
                 "down_p50_s": round(statistics.median(report.down_s), 3),
                 "consuming_p50_s": round(statistics.median(report.back_s), 3),
-                "consuming_p99_s": round(percentile(report.back_s, 0.99), 3),
+                "consuming_p99_s": round(p99(report.back_s), 3),
             },
         )
     )
@@ -82,7 +82,7 @@ def test_a_restart_under_load_fails_no_call_and_loses_no_lease(tmp_path: Path) -
     assert len(report.back_s) == RESTARTS * len(EACH)
     assert figure.tries >= 20 * RESTARTS
     assert max(report.drained_s) <= DRAIN_TIMEOUT_S
-    assert percentile(report.back_s, 0.99) <= BACK_IN_S, report.back_s
+    assert p99(report.back_s) <= BACK_IN_S, report.back_s
     assert control.failed, "calls without retries must fail"
 
 

@@ -20,7 +20,7 @@ from tests.proof.report import Figure, publish
 
 pytestmark = pytest.mark.acceptance
 
-DRAINS = max(4, round(24 * SCALE))
+DRAINS = max(8, round(24 * SCALE))
 TWICE = max(4, round(4 * SCALE))  # of them get a second signal
 ABRUPT = 2
 AT_ONCE = 6  # processes

@@ -27,7 +27,7 @@ from tests.proof.power.figures_of_power import (
     figure_of_trials,
 )
 from tests.proof.power.io_faults import VARIANTS, Trial, calls_of, try_fault
-from tests.proof.power.launching import Launcher, build
+from tests.proof.power.launching import Launcher, build, shimmed
 from tests.proof.power.recording import record
 from tests.proof.report import Figure, publish, save_all
 
@@ -141,7 +141,7 @@ def round_folder(name: str) -> Iterator[tuple[Path, list[str]]]:
 def main(minutes: str, seed: str, results: str) -> int:
     logging.disable(logging.CRITICAL)  # each refused file is a line
     seconds = 60 * float(minutes)
-    with tempfile.TemporaryDirectory() as folder, Launcher(build(Path(folder))) as launcher:
+    with tempfile.TemporaryDirectory() as folder, shimmed(build(Path(folder))) as launcher:
         campaign = Campaign(launcher, int(seed))
         figures = [
             campaign.power_cuts(CUT_SHARE * seconds),

@@ -20,7 +20,7 @@ from typing import Any
 from tests.acceptance.processes import until
 from tests.proof.crash.traffic import QUEUES, Client
 from tests.proof.history import Ledger, read_folder
-from tests.proof.power.launching import Launcher, Plan, WatchedServer
+from tests.proof.power.launching import Launcher, Plan, WatchedServer, shimmed
 from tests.proof.power.opening import judge
 from tests.proof.power.promises import Promises
 
@@ -223,7 +223,7 @@ def opened(folder: Path, launcher: Launcher, seed: int, changes: dict[str, int])
 
 def main(folder: str, seed: str, rounds: str, *changes: str) -> None:
     told, where = Told(), Path(folder)
-    with Launcher() as launcher:
+    with shimmed() as launcher:
         for number in range(int(rounds)):
             here = where / str(number)
             here.mkdir()

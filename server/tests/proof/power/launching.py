@@ -1,27 +1,17 @@
-"""Real servers under the shim: a process that has imported all of the server forks one for each request.
-
-So a server starts in a tenth of a second, and hundreds of starts with another fault each fit in a minute.
-"""
+"""Real servers under the shim, forked, so that hundreds of starts with another fault each fit in a minute."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import select
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
+from tests.acceptance.forks import Child, Launcher
 from tests.acceptance.processes import Server, until
 
-SERVER = Path(__file__).parents[3]
 SOURCE = Path(__file__).with_name("shim.c")
 FAIL_WRITE, FAIL_SYNC, FAIL_TRUNCATE = 1, 2, 4  # as in shim.c
 FOREVER = 1 << 40
@@ -58,114 +48,27 @@ class Plan:
     cwd: Path = Path("/")
 
 
-class Launcher:
-    """The process that forks servers, by way of the command `within`. Ends with the block, and with it whatever it started."""
+def shimmed(shim: Path | None = None, within: Sequence[str] = ()) -> Launcher:
+    """What forks servers that have the shim; asleep, or without it, they are like any other."""
+    environment = {} if shim is None else {"LD_PRELOAD": str(shim)}
+    return Launcher("tests.proof.power.forking", environment=environment, within=within)
 
-    def __init__(self, shim: Path | None = None, within: Sequence[str] = ()) -> None:
-        preload = {} if shim is None else {"LD_PRELOAD": str(shim)}
-        self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", "tests.proof.power.forking"],
-            cwd=SERVER,
-            env={**os.environ, **preload},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._children: list[Child] = []
-        assert self._answer() == {"ready": True}
 
-    def fork(self, arguments: list[str], log: Path, files: Path, plan: Plan) -> Child:
-        request = {
-            "arguments": arguments,
+def fork(launcher: Launcher, arguments: Sequence[str], log: Path, files: Path, plan: Plan) -> Child:
+    """`jobwire arguments` according to the plan; `files` is what the names of the watched files begin with."""
+    return launcher.fork(
+        {
+            "module": "jobwire_server",
+            "arguments": list(arguments),
             "log": str(log),
+            "cwd": str(plan.cwd),
+            "environment": {**os.environ, **plan.settings},
             "files": str(files),
             "io_log": plan.io_log and str(plan.io_log),
             "fault": asdict(plan.fault),
             "changes": dict(plan.changes),
-            "settings": dict(plan.settings),
-            "cwd": str(plan.cwd),
         }
-        child = Child(self, self.ask(request)["pid"])
-        self._children.append(child)
-        return child
-
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the process that forks servers has ended"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        for child in self._children:
-            child.kill()
-        self._process.kill()
-        self._process.communicate()
-
-    def __enter__(self) -> Launcher:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class Child:
-    """A forked server, with the methods of Popen that `Server` uses."""
-
-    def __init__(self, launcher: Launcher, pid: int) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-        self.ended_ns = 0  # CLOCK_MONOTONIC, when its end was noticed
-        self._launcher = launcher
-        self._end = os.pidfd_open(pid)
-
-    def poll(self) -> int | None:
-        return self.returncode if self.returncode is not None else self._reaped(0)
-
-    def wait(self, timeout: float = 20) -> int:
-        code = self.returncode if self.returncode is not None else self._reaped(timeout)
-        if code is None:
-            raise subprocess.TimeoutExpired("a forked server", timeout)
-        return code
-
-    def _reaped(self, timeout: float) -> int | None:
-        if not select.select([self._end], [], [], timeout)[0]:
-            return None
-        self.ended_ns = time.monotonic_ns()
-        code: int = self._launcher.ask({"reap": self.pid})["exit"]
-        os.close(self._end)
-        self.returncode = code
-        return code
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def has_ended(self, seconds: float) -> bool:
-        """Whether it ends by itself in this time."""
-        return self.returncode is not None or self._reaped(seconds) is not None
-
-    def end_by_sigterm(self) -> int:
-        """Tell it to stop and wait for its end; when it was told, in ns of CLOCK_MONOTONIC."""
-        told = time.monotonic_ns()
-        self.send_signal(signal.SIGTERM)
-        self.wait()
-        return told
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-        self.wait()
+    )
 
 
 class WatchedServer(Server):
@@ -181,11 +84,10 @@ class WatchedServer(Server):
         self.plan = plan
         self._launcher = launcher
 
-    def launch(self) -> Child:  # type: ignore[override]
-        arguments = ["serve", "--storage", self.storage]
-        arguments += ["--http-port", str(self.http), "--tcp-port", str(self.tcp)]
-        child = self._launcher.fork(arguments, self.folder / "server.log", self.database, self.plan)
-        self._process = child  # type: ignore[assignment]
+    def launch(self) -> Child:
+        arguments = ["serve", "--storage", self.storage, *self.ports]
+        log = self.folder / "server.log"
+        self._process = child = fork(self._launcher, arguments, log, self.database, self.plan)
         return child
 
     @property

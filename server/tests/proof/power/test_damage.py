@@ -25,7 +25,7 @@ from tests.proof.power.damage import (
     without_checksum,
 )
 from tests.proof.power.figures_of_power import figure_of_damages
-from tests.proof.power.launching import Launcher, Plan, WatchedServer
+from tests.proof.power.launching import Launcher, Plan, WatchedServer, shimmed
 from tests.proof.power.opening import lay_out
 from tests.proof.report import publish
 
@@ -37,7 +37,7 @@ CONTROL_PLACES = 120
 
 @pytest.fixture
 def launcher() -> Iterator[Launcher]:
-    with Launcher() as launcher:
+    with shimmed() as launcher:
         yield launcher
 
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.acceptance.forks import SERVER
 from tests.proof.knobs import AGAIN, SEED, patience, scaled
 from tests.proof.power.full_disk import HELD, Told
-from tests.proof.power.launching import SERVER
 from tests.proof.power.needs import OWN_MOUNTS, needs_mounts
 from tests.proof.report import Figure, publish
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.proof.knobs import AGAIN, SEED
-from tests.proof.power.launching import Launcher, Plan, WatchedServer
+from tests.proof.power.launching import Launcher, Plan, WatchedServer, fork, shimmed
 from tests.proof.power.needs import OWN_MOUNTS, needs_mounts
 from tests.proof.power.owners import (
     LIMIT_S,
@@ -23,7 +23,7 @@ from tests.proof.power.owners import (
 )
 from tests.proof.report import Figure, publish
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
+pytestmark = [pytest.mark.acceptance, pytest.mark.paced]
 
 JOBS = 20
 ROUNDS = 3  # of a kill and a start
@@ -31,7 +31,7 @@ ROUNDS = 3  # of a kill and a start
 
 @pytest.fixture(scope="module")
 def launcher() -> Iterator[Launcher]:
-    with Launcher() as launcher:
+    with shimmed() as launcher:
         yield launcher
 
 
@@ -91,7 +91,7 @@ def test_a_second_server_is_refused_over_a_bind_mount(
         "file": (database, mounted / database.name),
     }[what]
     bind = f'mount --bind "{source}" "{target}" && exec "$@"'
-    with Launcher(within=[*OWN_MOUNTS, "sh", "-c", bind, "sh"]) as inside:
+    with shimmed(within=[*OWN_MOUNTS, "sh", "-c", bind, "sh"]) as inside:
         seen = try_second(what, first, Second(mounted / database.name), inside)
 
     wrong = [fault for fault in seen.faults() if what == "folder" or "who the owner" not in fault]
@@ -120,7 +120,7 @@ def test_a_look_at_the_file_takes_it_from_nobody(first: WatchedServer, launcher:
         "JOBWIRE_URL": f"http://127.0.0.1:{first.http}",
     }
 
-    doctor = launcher.fork(["doctor"], log, first.database, Plan(settings=settings))
+    doctor = fork(launcher, ["doctor"], log, first.database, Plan(settings=settings))
     assert doctor.wait() == 0, log.read_text()
     assert "a running server has the store open" in log.read_text()
     assert is_unharmed(first, jobs) == []

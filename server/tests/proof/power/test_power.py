@@ -13,7 +13,7 @@ import pytest
 from tests.proof.knobs import AGAIN, SEED, patience, scaled
 from tests.proof.power.cutting import Outcome, cut_often
 from tests.proof.power.figures_of_power import figure_of_cuts
-from tests.proof.power.launching import Launcher, build
+from tests.proof.power.launching import Launcher, build, shimmed
 from tests.proof.power.needs import needs_gcc
 from tests.proof.power.recording import record
 from tests.proof.report import publish
@@ -30,7 +30,7 @@ CONTROL_CUTS = 60
 
 @pytest.fixture(scope="module")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    with Launcher(build(tmp_path_factory.mktemp("shim"))) as launcher:
+    with shimmed(build(tmp_path_factory.mktemp("shim"))) as launcher:
         yield launcher
 
 

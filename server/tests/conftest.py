@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+import pytest
+
+# The doors are tested on both event loops; before each commit on that of the product only.
+SECOND_LOOP = "asyncio"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SECOND_LOOP in item.name.partition("[")[2].rstrip("]").split("-"):
+            item.add_marker(pytest.mark.slow)
