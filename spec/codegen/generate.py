@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 import bundle
 import limits
 import pages
+import parity
 import reference
 import requirements
 import sdk_errors
+import sdk_go
+import sdk_node
 import server_commands
 import server_errors
 import server_transitions
@@ -34,7 +37,10 @@ MAKERS: tuple[Callable[[Spec], dict[str, str]], ...] = (
     server_commands.outputs,
     limits.outputs,
     sdk_errors.outputs,
+    sdk_go.outputs,
+    sdk_node.outputs,
     pages.outputs,
+    parity.outputs,
     requirements.outputs,
     bundle.outputs,
     reference.outputs,

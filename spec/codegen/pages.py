@@ -44,7 +44,7 @@ def _filled(spec: Spec, page: str, blocks: dict[str, str]) -> str:
     return _MARKED.sub(lambda match: f"{match[1]}{blocks[match[2]]}{match[3]}", text)
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines
@@ -61,7 +61,7 @@ def _codes(names: list[str]) -> str:
 def _limits(spec: Spec) -> str:
     rows = [(f"`{name}`", f"{value:,}") for name, value in spec.wire["limits"].items()]
     defaults = [(f"`{name}`", _shown(value)) for name, value in spec.wire["defaults"].items()]
-    return _table(("limit", "value"), rows) + "\n" + _table(("default", "value"), defaults)
+    return table(("limit", "value"), rows) + "\n" + table(("default", "value"), defaults)
 
 
 def _shown(value: Any) -> str:
@@ -88,8 +88,8 @@ def _commands(spec: Spec) -> str:
         for name, fields in spec.wire["objects"].items()
     ]
     return (
-        f"{_table(head, rows)}\nAny command can also answer {common}.\n\n"
-        f"{_table(('object', 'fields'), objects)}"
+        f"{table(head, rows)}\nAny command can also answer {common}.\n\n"
+        f"{table(('object', 'fields'), objects)}"
     )
 
 
@@ -127,7 +127,7 @@ def _sessions(spec: Spec) -> str:
         for name, operation in spec.wire["operations"].items()
         if "wire" in operation
     ]
-    return _table(("cmd", *_SESSION_STATES), rows)
+    return table(("cmd", *_SESSION_STATES), rows)
 
 
 _SESSION_STATES = ("connected", "ready", "draining")
@@ -153,9 +153,9 @@ def _states(lifecycle: dict[str, Any]) -> str:
     ]
     reasons = [(f"`{name}`", meaning) for name, meaning in lifecycle["reasons"].items()]
     return (
-        _table(("state", "", "meaning"), rows)
+        table(("state", "", "meaning"), rows)
         + "\nWhy a job ended in `dlq` or `cancelled`:\n\n"
-        + _table(("reason", "meaning"), reasons)
+        + table(("reason", "meaning"), reasons)
     )
 
 
@@ -184,7 +184,7 @@ def _transitions(lifecycle: dict[str, Any]) -> str:
         "\n→ the job moves; *stays*: other fields change; *already*: answered with `already`, nothing changes; a code: refused;"
         "\n–: the job is not concerned. With a lease that is not the live one, INVALID_STATE is LEASE_LOST instead (JW-LEASE-3).\n"
     )
-    return _table(("operation", *states), rows) + legend
+    return table(("operation", *states), rows) + legend
 
 
 def _cell(cell: dict[str, Any]) -> str:
@@ -224,12 +224,12 @@ def _errors(spec: Spec) -> str:
     ]
     return (
         head
-        + _table(("category", "SDK class", "what to do"), categories)
+        + table(("category", "SDK class", "what to do"), categories)
         + "\n"
-        + _table(("code", "HTTP", "category", "may succeed later", "doors"), summary)
+        + table(("code", "HTTP", "category", "may succeed later", "doors"), summary)
         + "".join(_error(code, entry) for code, entry in errors["codes"].items())
         + "\n## Codes that a client makes itself\n\n"
-        + _table(("code", "category", "may succeed later", "meaning"), clients)
+        + table(("code", "category", "may succeed later", "meaning"), clients)
     )
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # `make verify` runs what it tests
 ERROR_TABLE = "server/src/jobwire_server/error_codes.py"
 CLIENT_TABLE = "sdk-python/src/jobwire/_error_codes.py"
 # Written by hand, with generated tables between markers.
-PAGES = ("spec/wire.md", "spec/lifecycle.md")
+PAGES = ("spec/wire.md", "spec/lifecycle.md", "README.md")
 
 
 def check(generate: Any, root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -136,3 +136,17 @@ def test_the_tables_of_the_server_hold_what_the_specification_lists(spec: Any) -
             rule.to,
             rule.error,
         )
+
+
+def test_what_an_sdk_lacks_is_an_error(
+    checkout: Path, generate: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    surface = checkout / "spec" / "sdk-surface.yaml"
+    text = surface.read_text(encoding="utf-8")
+    without = text.replace("    go: 'Ping(ctx context.Context) error'\n", "")
+    assert without != text
+    surface.write_text(without, encoding="utf-8")
+
+    code, said = check(generate, checkout, capsys)
+
+    assert (code, "not in every SDK: ping" in said) == (1, True)

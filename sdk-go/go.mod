@@ -1,0 +1,3 @@
+module github.com/jobwire/jobwire/sdk-go
+
+go 1.22

@@ -1,0 +1,12 @@
+/** Chance that can be repeated: the generator mulberry32 (Tommy Ettinger, public domain). Good enough for tests, and no better. */
+
+/** A function that gives numbers in [0, 1), always the same ones for one *seed*. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
