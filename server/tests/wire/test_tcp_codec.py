@@ -125,11 +125,11 @@ def test_the_limit_is_checked_before_more_is_kept() -> None:
 
 def _seconds_to_feed_byte_by_byte(size: int) -> float:
     decoder = LineDecoder(10 * size)
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(size):
         decoder.feed(b"x")
     assert decoder.buffered == size
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def test_a_long_line_byte_by_byte_costs_linear_time() -> None:
