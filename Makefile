@@ -16,6 +16,7 @@ SEED ?= 1
 
 BIN := $(CURDIR)/.venv/bin
 NODE := $(CURDIR)/tools/node.sh
+GO := $(CURDIR)/tools/go.sh
 REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) node node_modules/@redocly/cli/bin/cli.js
 
 # Each stamp is touched when its step is done, and is out of date when its lock file is newer.
@@ -23,6 +24,7 @@ VENV := .venv/.stamp-venv
 RUNTIME := .venv/.stamp-runtime
 DEV := .venv/.stamp-dev
 SPEC_TOOLS := spec/node_modules/.stamp
+NODE_TOOLS := sdk-node/node_modules/.stamp
 
 ##@ Start here
 
@@ -34,7 +36,7 @@ help: ## list the targets (the default)
 	@printf '\nARGS="..." is passed to the command behind serve, bench, conformance, lock and the test-* targets.\n'
 
 .PHONY: setup
-setup: $(DEV) $(SPEC_TOOLS) ## install all that development needs, into .venv and spec/node_modules only
+setup: $(DEV) $(SPEC_TOOLS) $(NODE_TOOLS) ## install all that development needs, into .venv and node_modules only
 
 .PHONY: serve
 serve: $(RUNTIME) ## run a server on SQLite in ./.dev, setting up what is missing
@@ -42,22 +44,24 @@ serve: $(RUNTIME) ## run a server on SQLite in ./.dev, setting up what is missin
 	$(BIN)/jobwire serve --storage sqlite:///./.dev/jobs.db $(ARGS)
 
 .PHONY: test
-test: $(DEV) $(SPEC_TOOLS) ## run everything: lint, verify and all tests
+test: setup ## run everything: lint, verify and all tests
 	@$(BIN)/python tools/run_tests.py
 
 .PHONY: check
-check: $(DEV) $(SPEC_TOOLS) ## run before each commit: lint, verify and the quick tests, in under two minutes
+check: setup ## run before each commit: lint, verify and the quick tests, in under two minutes
 	@$(BIN)/python tools/run_tests.py --quick
 
 ##@ One part at a time
 
 .PHONY: fmt
-fmt: $(DEV) ## format all code and apply the safe fixes
+fmt: $(DEV) $(NODE_TOOLS) ## format all code and apply the safe fixes
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+	cd sdk-node && $(NODE) npm run --silent fmt
+	cd sdk-go && $(GO) gofmt -w .
 
 .PHONY: lint
-lint: $(DEV) ## check formatting, lint rules, types and import directions
+lint: $(DEV) $(NODE_TOOLS) ## check formatting, lint rules, types and import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict tools
@@ -65,6 +69,8 @@ lint: $(DEV) ## check formatting, lint rules, types and import directions
 	cd sdk-python && $(BIN)/mypy
 	cd conformance && $(BIN)/mypy
 	cd server && $(BIN)/lint-imports
+	cd sdk-node && $(NODE) npm run --silent lint
+	cd sdk-go && test -z "$$($(GO) gofmt -l . | tee /dev/stderr)" && $(GO) go vet ./...
 
 .PHONY: generate
 generate: $(DEV) ## write the code and tables that follow from spec/
@@ -86,13 +92,21 @@ test-server: $(DEV) ## test the server: make test-server ARGS="-k lease"
 test-python: $(DEV) ## test the Python SDK
 	cd sdk-python && $(BIN)/pytest $(ARGS)
 
+.PHONY: test-node
+test-node: $(DEV) $(NODE_TOOLS) ## test the Node SDK
+	cd sdk-node && $(NODE) npm test -- $(ARGS)
+
+.PHONY: test-go
+test-go: $(DEV) ## test the Go SDK: make test-go ARGS="-run Pull"
+	cd sdk-go && $(GO) go test -shuffle=on $(ARGS) ./...
+
 .PHONY: test-acceptance
 test-acceptance: $(DEV) ## test real server processes: kill, restart, drain
 	cd server && $(BIN)/pytest -m acceptance $(ARGS)
 
 .PHONY: conformance
-conformance: $(DEV) ## run the conformance cases, or some: make conformance CASE='behaviour/*'
-	$(BIN)/python -m conformance run $(ARGS) $(if $(CASE),'$(CASE)')
+conformance: $(DEV) ## run the whole conformance proof, or some cases: make conformance CASE='behaviour/*'
+	$(if $(CASE),$(BIN)/python -m conformance run $(ARGS) '$(CASE)',cd conformance && $(BIN)/pytest -n 2 --whole $(ARGS))
 
 .PHONY: bench
 bench: $(DEV) ## measure a server on this machine
@@ -137,6 +151,7 @@ RESULTS := $(CURDIR)/docs/results
 lock: $(VENV) ## compile the lock files anew; ARGS=--upgrade takes releases that are a week old or more
 	$(COMPILE) tools/installer.in -o tools/installer.lock
 	$(COMPILE) tools/node.in -o tools/node.lock
+	$(COMPILE) tools/go.in -o tools/go.lock
 	$(COMPILE) server/pyproject.toml --group server/pyproject.toml:build -o server/requirements.lock
 	$(COMPILE) server/pyproject.toml requirements.in -c server/requirements.lock --overrides tools/overrides.txt -o requirements.lock
 
@@ -146,6 +161,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 .PHONY: clean
 clean: ## remove all that make has installed or built, but not the data in ./.dev
 	rm -rf .venv spec/node_modules build server/dist sdk-python/dist
+	rm -rf sdk-node/node_modules sdk-node/dist sdk-node/build
 	find . -path ./.git -prune -o -type d \
 	  \( -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache -o -name .ruff_cache \
 	     -o -name .hypothesis -o -name .import_linter_cache \) -prune -exec rm -rf {} +
@@ -178,4 +194,10 @@ INSTALL_OURS := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 $(SPEC_TOOLS): spec/package.json spec/package-lock.json tools/node.lock tools/node.sh | $(VENV)
 	@echo "Installing the tools that check the spec."
 	@cd spec && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
+# Not `npm ci`, which refuses a lock without the binaries of platforms that a mirror of the registry does not have.
+$(NODE_TOOLS): sdk-node/package.json sdk-node/package-lock.json tools/node.lock tools/node.sh | $(VENV)
+	@echo "Installing the tools that build the Node SDK."
+	@cd sdk-node && $(NODE) npm install --no-save --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@

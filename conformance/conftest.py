@@ -2,23 +2,26 @@
 The pytest front end: every case over every transport is a test, `cases/behaviour/ack.yaml::ACK-003[tcp1]`.
 
     --seed N             that of an earlier run: the same names and ids
-    --fresh-records      forget what earlier runs recorded; a whole run wants that, coverage is computed from the recordings
+    --whole              everything runs: forget what earlier runs recorded, and hold what this one records to the gate of coverage
     --no-records         leave the recordings alone
+
+A run ends with lines of counts; runner/closing.py has them.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.runner.closing import counted, lines, measured_coverage
+from conformance.runner.coverage import UNDER_THE_BAR
 from conformance.runner.loader import CASES, OTHER_FORMATS, load_file
+from conformance.runner.machine import Machine
 from conformance.runner.model import Item, Outcome, items_of
-from conformance.runner.recorder import RECORDS, Recorder
-from conformance.runner.serving import on_pool, reference
+from conformance.runner.recorder import RECORDS
 from conformance.runner.telling import story
 
 if TYPE_CHECKING:
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--seed", type=int, default=None, help="seed of an earlier run")
-    group.addoption("--fresh-records", action="store_true", help="forget earlier recordings")
+    group.addoption(
+        "--whole", action="store_true", help="forget earlier recordings; coverage is a gate"
+    )
     group.addoption("--no-records", action="store_true", help="leave the recordings alone")
 
 
@@ -38,9 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("seed", config.getoption("--seed"))
     seed = random.SystemRandom().randrange(2**32) if given is None else given
     config.stash[_SEED] = seed
-    if not hasattr(config, "workerinput") and config.getoption("--fresh-records"):
+    config.stash[_BEGAN] = time.monotonic()
+    if _is_first(config) and config.getoption("--whole"):
         for path in RECORDS.glob("*.jsonl"):
             path.unlink()
+
+
+def _is_first(config: pytest.Config) -> bool:
+    """Whether this process was started by somebody, and not by xdist."""
+    return not hasattr(config, "workerinput")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -59,6 +70,29 @@ def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Col
         return None
     collector: pytest.Collector = CaseFile.from_parent(parent, path=file_path)
     return collector
+
+
+@pytest.hookimpl(trylast=True)  # the processes of xdist have ended by then
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The lines that close the run; one that misses a gate is failed by its exit code."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not _is_first(config) or reporter is None or config.option.collectonly:
+        return
+    counts = counted(reporter.stats)
+    measured = measured_coverage() if config.getoption("--whole") else None
+    config.stash[_CLOSING] = lines(counts, measured, time.monotonic() - config.stash[_BEGAN])
+    if session.exitstatus == pytest.ExitCode.OK and measured is not None and measured.faults:
+        session.exitstatus = UNDER_THE_BAR
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if _CLOSING in config.stash:
+        terminalreporter.section("conformance")
+        for line in config.stash[_CLOSING]:
+            terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -85,9 +119,7 @@ class CaseItem(pytest.Item):
         self._log = ""
 
     def runtest(self) -> None:
-        outcome, self._log = _machine(self.config).run(self.item)
-        if outcome.verdict == "not_applicable":
-            pytest.skip(outcome.failure or "not applicable")
+        outcome, self._log = _machine(self.config).run_item(self.item)
         if outcome.verdict != "pass":
             raise NotPassed(outcome)
 
@@ -106,32 +138,20 @@ class NotPassed(Exception):  # noqa: N818 - named for what it says
         self.outcome = outcome
 
 
-class _Machine:
-    """One event loop, pool and recorder a process, made for the first case."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._seed = config.stash[_SEED]
-        self._runner = asyncio.Runner()
-        self._recorder = Recorder(None if config.getoption("--no-records") else RECORDS)
-        self._stack = contextlib.AsyncExitStack()
-        self._pool = self._runner.run(
-            self._stack.enter_async_context(reference(limit=1, seed=self._seed))
-        )
-
-    def run(self, item: Item) -> tuple[Outcome, str]:
-        return self._runner.run(on_pool(self._pool, item, self._recorder, self._seed))
-
-    def close(self) -> None:
-        self._runner.run(self._stack.aclose())
-        self._runner.close()
-        self._recorder.close()
-
-
 _SEED = pytest.StashKey[int]()
-_MACHINE = pytest.StashKey[_Machine]()
+_BEGAN = pytest.StashKey[float]()
+_CLOSING = pytest.StashKey[list[str]]()
+_MACHINE = pytest.StashKey[Machine]()
 
 
-def _machine(config: pytest.Config) -> _Machine:
+@pytest.fixture(scope="session")
+def machine(pytestconfig: pytest.Config) -> Machine:
+    """Servers, drivers and the recorder of this process."""
+    return _machine(pytestconfig)
+
+
+def _machine(config: pytest.Config) -> Machine:
     if _MACHINE not in config.stash:
-        config.stash[_MACHINE] = _Machine(config)
+        records = None if config.getoption("--no-records") else RECORDS
+        config.stash[_MACHINE] = Machine(config.stash[_SEED], records)
     return config.stash[_MACHINE]

@@ -14,6 +14,12 @@ import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sdk_suites
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "test-results"
@@ -22,16 +28,19 @@ RESULTS = ROOT / "build" / "test-results"
 SUITE_LIMIT_S = 30 * 60
 
 # How large the proofs are here: a share of what `make figures` runs, which finds the rare and publishes.
-PROOF_SCALE = "0.3"
+PROOF_SCALE = "0.15"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """One call of pytest."""
+    """One call of pytest, or of what an SDK has in its place."""
 
     name: str
     folder: str  # where pytest starts, which decides whose settings it reads
-    tests: str  # what it collects, relative to the folder
+    run: Callable[[Path, float], int] | None = (
+        None  # in place of pytest; gets the report to write and its limit in s
+    )
+    tests: str = ""  # what it collects, relative to the folder, with spaces between
     marks: str = ""
     marks_if_quick: str = "not acceptance and not slow"
     processes: int = 1  # more only where tests share no port, file or process
@@ -48,22 +57,29 @@ SUITES = (
         name="server",
         folder="server",
         tests="tests",
-        marks="not acceptance and not alone",
+        marks="not acceptance and not alone and not paced",
         processes=2,
     ),
-    Suite(name="sdk-python", folder="sdk-python", tests="tests", processes=2),
+    Suite(
+        name="sdk-python",
+        folder="sdk-python",
+        tests="tests",
+        processes=3,  # a third of their time they wait for an instant of the real server
+    ),
     Suite(
         name="sdk-python-examples",
         folder="sdk-python",
         tests="examples",
         needs="sdk-python/examples",
     ),
+    Suite(name="sdk-node", folder="sdk-node", run=sdk_suites.node),
+    Suite(name="sdk-go", folder="sdk-go", run=sdk_suites.go),
     Suite(
         name="conformance",
         folder="conformance",
         tests=".",
         processes=2,  # each has server processes of its own
-        flags=("--fresh-records",),  # what coverage is computed from
+        flags=("--whole",),  # coverage is a gate, as are mutants and null servers
         flags_if_quick=("--no-records",),
         marks_if_quick="quick",
     ),
@@ -71,20 +87,35 @@ SUITES = (
     Suite(name="repository", folder=".", tests="tests", needs="tests"),
 )
 
+# Not all of the server's tests: to collect those takes as long as some of these suites wait.
+WITH_SERVERS = "tests/acceptance tests/proof tests/test_mode"
+# What the tests of a file share is made once, and not once a process.
+BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
+
 # Last, because they take the longest and tell the least about where a fault is.
 ACCEPTANCE_SUITES = (
     Suite(
         name="server-acceptance",
         folder="server",
-        tests="tests",
-        marks="acceptance and not alone",
-        processes=2,  # each test has servers and files of its own, and mostly waits
+        tests=WITH_SERVERS,
+        marks="acceptance and not alone and not paced",
+        processes=4,  # each test has servers and files of its own, and mostly waits for a disk
+        flags=BY_FILE,
+        needs="server/tests/acceptance",
+    ),
+    Suite(
+        name="server-paced",
+        folder="server",
+        tests="tests/proof",
+        marks="paced",
+        processes=2,
+        flags=BY_FILE,
         needs="server/tests/acceptance",
     ),
     Suite(
         name="server-alone",
         folder="server",
-        tests="tests",
+        tests="tests/proof",
         marks="alone",
         needs="server/tests/acceptance",
     ),
@@ -119,30 +150,27 @@ def run_step(target: str) -> Outcome:
 
 
 def run_suite(suite: Suite, *, quick: bool) -> Outcome:
-    """Run one suite with pytest and count its tests."""
+    """Run one suite and count its tests."""
     announce(f"tests: {suite.name}")
     report = RESULTS / f"{suite.name}.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", suite.tests, f"--junitxml={report}"]
-    command += suite.flags_if_quick if quick else suite.flags
-    if marks := suite.marks_if_quick if quick else suite.marks:
-        command += ["-m", marks]
-    if suite.processes > 1:
-        command += ["-n", str(suite.processes)]
-
     started = time.monotonic()
     note = ""
     try:
-        code = subprocess.run(
-            command, cwd=ROOT / suite.folder, check=False, timeout=SUITE_LIMIT_S
-        ).returncode
+        code = (
+            suite.run(report, SUITE_LIMIT_S)
+            if suite.run
+            else run_pytest(suite, report, quick=quick)
+        )
     except subprocess.TimeoutExpired:
         code, note = -1, f"stopped after {SUITE_LIMIT_S} s"
+    except subprocess.CalledProcessError as error:
+        code, note = -1, f"could not be built: {error}"
 
     passed, failed, skipped = count_tests(report)
     if code != 0 and failed == 0:
         failed = 1
-        note = note or ("ran no test" if code == 5 else f"pytest ended with exit code {code}")
+        note = note or ("ran no test" if code == 5 else f"ended with exit code {code}")
     return Outcome(
         name=suite.name,
         passed=passed,
@@ -151,6 +179,18 @@ def run_suite(suite: Suite, *, quick: bool) -> Outcome:
         seconds=time.monotonic() - started,
         note=note,
     )
+
+
+def run_pytest(suite: Suite, report: Path, *, quick: bool) -> int:
+    """Its exit code. Raises TimeoutExpired."""
+    command = [sys.executable, "-m", "pytest", *suite.tests.split(), f"--junitxml={report}"]
+    command += suite.flags_if_quick if quick else suite.flags
+    if marks := suite.marks_if_quick if quick else suite.marks:
+        command += ["-m", marks]
+    if suite.processes > 1:
+        command += ["-n", str(suite.processes)]
+    folder = ROOT / suite.folder
+    return subprocess.run(command, cwd=folder, check=False, timeout=SUITE_LIMIT_S).returncode
 
 
 def count_tests(report: Path) -> tuple[int, int, int]:

@@ -74,7 +74,7 @@ def retry_keeps_the_ttl() -> None:
     _retried(ttl_ms="ttl_ms")
 
 
-@fault("JW-DEL-1")
+@fault("MATRIX-delete-active", "JW-DEL-1")
 def active_job_is_deleted() -> None:
     """A delete removes a job that a worker has."""
 
@@ -96,7 +96,7 @@ def nothing_is_pruned() -> None:
     put(Maintenance, "_prune", idle)
 
 
-@fault("JW-JOB-8")
+@fault("READY-018", "JW-JOB-8")
 def updated_at_stands_still() -> None:
     """updated_at is the time of the push for ever."""
 

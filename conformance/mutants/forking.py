@@ -1,4 +1,4 @@
-"""Servers with a fault, forked by a zygote, in the shape in which the pool keeps its processes."""
+"""Servers and drivers forked by a zygote, with a fault or without, in the shapes in which their pools keep processes."""
 
 from __future__ import annotations
 
@@ -79,13 +79,20 @@ class Nursery:
         await self._process.wait()
         await self._reader
 
-    async def fork(self, mutant: str, argv: Sequence[str], log: Path) -> Forked:
+    async def server(self, mutant: str, argv: Sequence[str], log: Path) -> Forked:
         """A server with this fault, "" for none; it appends what it says to `log`."""
+        return await self.fork("server", mutant, argv, (os.devnull, str(log), str(log)))
+
+    async def fork(
+        self, what: str, mutant: str, argv: Sequence[str], files: tuple[str, str, str]
+    ) -> Forked:
+        """What the zygote has under a name. `files` are its stdin, stdout and stderr, which are open when this returns."""
         assert self._process is not None
         assert self._process.stdin is not None
         future: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
         self._asked.append(future)
-        asked = {"mutant": mutant, "argv": list(argv), "log": str(log)}
+        names = dict(zip(("stdin", "stdout", "stderr"), files, strict=True))
+        asked = {"what": what, "mutant": mutant, "argv": list(argv), **names}
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         return await future
 
@@ -119,7 +126,7 @@ class ForkedServer(ServerProcess):
 
     async def _spawn(self, log: Path) -> Forked:
         _begin(log)
-        return await self._nursery.fork(self._mutant, ["serve", *self._flags()], log)
+        return await self._nursery.server(self._mutant, ["serve", *self._flags()], log)
 
 
 def _begin(log: Path) -> None:

@@ -52,7 +52,7 @@ def answer_has_a_secret_member() -> None:
     around(responses, "_shape", chatty)
 
 
-@fault("JW-JOB-6")
+@fault("RQ-GAP-095")
 def worker_is_left_out() -> None:
     """A completed job in an answer lacks a member that it must have."""
 
@@ -65,13 +65,13 @@ def worker_is_left_out() -> None:
     around(responses, "view", thin)
 
 
-@fault("JW-JOB-7", "JW-JOB-6")
+@fault("READY-001", "JW-JOB-7", "JW-JOB-6")
 def instants_are_local() -> None:
     """Instants of a job are written in another time zone, without saying so."""
     around(job_view, "rfc3339", lambda original, ms: original(ms + 7_200_000))
 
 
-@fault("JW-JOB-7")
+@fault("READY-001", "JW-JOB-7")
 def delay_until_stays() -> None:
     """delay_until is shown of every job."""
 
@@ -145,7 +145,7 @@ def problems_are_envelopes() -> None:
     put(middleware, "prefers_problem", lambda accept: False)
 
 
-@fault("JW-HTTP-5")
+@fault("HTTP-pushBatch-405-METHOD_NOT_ALLOWED", "JW-HTTP-5")
 def allow_is_missing() -> None:
     """A wrong method is refused without an Allow header."""
 
@@ -180,7 +180,7 @@ def any_media_type_is_json() -> None:
     put(bodies, "is_json", lambda content_type: True)
 
 
-@fault("JW-HTTP-11")
+@fault("HTTP-findJobs-422-VALIDATION_ERROR", "JW-HTTP-11")
 def unknown_query_is_ignored() -> None:
     """A query parameter that is not known is dropped in silence."""
 
@@ -191,7 +191,7 @@ def unknown_query_is_ignored() -> None:
     around(handlers, "read_query", lenient)
 
 
-@fault("JW-AUTH-5")
+@fault("HTTP-AUTH-002", "JW-AUTH-5")
 def paths_can_be_probed() -> None:
     """An unknown path is told from a known one without a token."""
 

@@ -38,7 +38,7 @@ def delay_ends_early() -> None:
     _accepted(due_at=lambda job: job.due_at - 1 if job.state == JobState.DELAYED else job.due_at)
 
 
-@fault("JW-PUSH-2")
+@fault("READY-002", "JW-PUSH-2")
 def run_at_is_ignored() -> None:
     """A push with run_at is ready at once."""
 
@@ -62,7 +62,7 @@ def lifo_is_ignored() -> None:
     _accepted(position=lambda job: job.run_at)
 
 
-@fault("JW-JOB-5", "JW-ERR-10")
+@fault("VALUE-001", "JW-JOB-5", "JW-ERR-10")
 def numbers_become_floats() -> None:
     """data is written anew, and its numbers as floating point."""
 
@@ -102,7 +102,7 @@ def id_conflict_is_overlooked() -> None:
     put(inserting, "_is_same", lambda known, job: True)
 
 
-@fault("JW-PUSH-6")
+@fault("BATCH-003", "JW-PUSH-6")
 def batch_is_half_pushed() -> None:
     """Of an atomic batch with one bad job the others stay."""
 
@@ -111,6 +111,12 @@ def batch_is_half_pushed() -> None:
         return original(session, (items, False, now), known)
 
     around(inserting, "_insert", lax)
+
+
+@fault("BATCH-012")
+def bad_job_sinks_its_batch() -> None:
+    """A job of a wrong shape refuses the others of its batch, also with atomic false."""
+    put(requests, "_read_each", lambda text: None)
 
 
 @fault("JW-PUSH-9")
@@ -144,7 +150,7 @@ def two_ready_times_are_taken() -> None:
     around(checks, "check", lax)
 
 
-@fault("JW-ERR-4")
+@fault("HTTP-progress-400-PARSE_ERROR", "JW-ERR-4")
 def keys_may_stand_twice() -> None:
     """JSON with a key twice is accepted; the last one wins."""
     put(strict_json, "_every_key_once", lambda pairs: pairs)
@@ -159,7 +165,7 @@ def unique_key_is_never_free() -> None:
     put(Session, "end_key", lambda self, job, now: None)
 
 
-@fault("JW-UNIQ-6")
+@fault("WINDOW-001", "JW-UNIQ-6")
 def unique_window_is_ignored() -> None:
     """A unique key is free as soon as its job has ended, whatever unique_for_ms says."""
     put(Session, "end_key", lambda self, job, now: self.free_key(job))
@@ -194,7 +200,7 @@ def dead_parent_frees_its_children() -> None:
     around(flows, "_taken_down", lax)
 
 
-@fault("JW-DEP-1")
+@fault("DEP-001", "JW-DEP-1")
 def first_parent_is_enough() -> None:
     """A job that waits for two runs when one of them has completed."""
 

@@ -14,9 +14,10 @@ from conformance.mutants.server import MUTANTS
 
 
 def run() -> None:
-    """Apply the fault that the first argument names, and hand the rest to `jobwire`."""
+    """Apply the fault that the first argument names, none for "", and hand the rest to `jobwire`."""
     name = sys.argv.pop(1)
-    MUTANTS[name].apply()
+    if name:
+        MUTANTS[name].apply()
     main()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,11 @@ _DRIVER: Final = Path(__file__).parents[1] / "drivers/python/driver.py"
 
 
 def run() -> None:
-    """Apply the fault that the first argument names, and be the driver."""
+    """Apply the fault that the first argument names, none for "", and be the driver."""
+    warnings.simplefilter("always", ResourceWarning)  # a driver tells of sockets that nobody closed
     name = sys.argv.pop(1)
-    MUTANTS[name].apply()
+    if name:
+        MUTANTS[name].apply()
     sys.path.insert(0, str(_DRIVER.parent))
     runpy.run_path(str(_DRIVER), run_name="__main__")
 

@@ -16,7 +16,7 @@ from conformance.mutants.fault import around, everywhere, fault, put
 # --- pull ---------------------------------------------------------------------------------------------------------------
 
 
-@fault("JW-PULL-10", "JW-PULL-1")
+@fault("WAIT-009", "JW-PULL-10", "JW-PULL-1")
 def two_pulls_get_one_job() -> None:
     """Pulls that arrive together are given the same job under the same lease."""
     running: dict[tuple[str, ...], asyncio.Future[Any]] = {}
@@ -76,7 +76,7 @@ def names_are_ignored() -> None:
     _claimed(names=lambda request: ())
 
 
-@fault("JW-PULL-1")
+@fault("PULL-002", "JW-PULL-1")
 def pull_takes_one_too_many() -> None:
     """A pull takes one job more than `count`."""
     _claimed(count=lambda request: request.count + 1 if request.count > 1 else 1)
@@ -94,7 +94,7 @@ def worker_is_not_noted() -> None:
     _claimed(worker_id=lambda request: None)
 
 
-@fault("JW-PULL-9")
+@fault("WAIT-003", "JW-PULL-9")
 def waiting_pull_sleeps_on() -> None:
     """A push does not wake the pull that waits for it."""
     put(waiters.Waiters, "on_events", lambda self, events: None)

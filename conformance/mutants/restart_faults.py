@@ -50,7 +50,7 @@ def ack_is_lost() -> None:
     around(store.SqliteStore, "_prepare", forgetful)
 
 
-@fault("JW-HEALTH-3")
+@fault("DRAIN-002", "JW-HEALTH-3")
 def draining_server_is_ready() -> None:
     """A server that stops says that it is ready."""
 

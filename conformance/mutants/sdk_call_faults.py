@@ -141,7 +141,7 @@ def unknown_code_has_no_class() -> None:
     around(errors, "_class_of", plain)
 
 
-@fault("SDK-ERR-001", "SDK-JOBS-002")
+@fault("SDK-JOBS-002", "SDK-ERR-001")
 def details_are_dropped() -> None:
     """An error loses the details that the server gave."""
 

@@ -202,7 +202,7 @@ def sockets_leak() -> None:
 # --- requests -----------------------------------------------------------------------------------------------------------
 
 
-@fault("SDKF-CONN-012", "SDK-ERR-005")
+@fault("SDK-ERR-005", "SDKF-CONN-012")
 def token_is_in_the_errors() -> None:
     """What a client is connected to is told with its token."""
 

@@ -24,7 +24,7 @@ def one_job_too_many_is_taken() -> None:
     )
 
 
-@fault("SDK-WORK-007")
+@fault("SDK-WORK-011")
 def heartbeats_are_too_rare() -> None:
     """A lease is renewed once in nearly its length."""
     put(core, "HEARTBEATS_A_LEASE", 1.05)

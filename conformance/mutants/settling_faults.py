@@ -134,7 +134,7 @@ def one_try_too_few() -> None:
     _tries(-1)
 
 
-@fault("JW-FAIL-3")
+@fault("RQ-RULE-003", "JW-FAIL-3")
 def backoff_is_a_step_ahead() -> None:
     """The exponent of the backoff is one too high."""
     around(decide, "delay_ms", lambda original, job, attempt, u: original(job, attempt + 1, u))
@@ -150,7 +150,7 @@ def backoff_has_no_cap() -> None:
     around(decide, "delay_ms", uncapped)
 
 
-@fault("JW-FAIL-3")
+@fault("BACKOFF-005", "JW-FAIL-3")
 def schedule_is_ignored() -> None:
     """backoff_schedule_ms is kept and shown, but not followed."""
     around(
@@ -172,7 +172,7 @@ def retry_in_is_ignored() -> None:
     around(decide, "fail", deaf)
 
 
-@fault("JW-FAIL-2")
+@fault("FAIL-005", "JW-FAIL-2")
 def discard_is_ignored() -> None:
     """A fail with discard is tried again."""
 
@@ -194,13 +194,13 @@ def dead_letter_forgets_why() -> None:
     around(decide, "_finished", mute)
 
 
-@fault("JW-FAIL-5")
+@fault("FAIL-003", "JW-FAIL-5")
 def only_the_newest_error_is_kept() -> None:
     """The history of errors has one entry."""
     put(decide, "ERRORS_KEPT", 1)
 
 
-@fault("JW-FAIL-7")
+@fault("FAIL-006", "JW-FAIL-7")
 def failed_jobs_all_stay() -> None:
     """remove_on_fail is ignored."""
     put(decide, "dead_state", lambda job: JobState.DLQ)
@@ -237,7 +237,7 @@ def release_has_no_delay() -> None:
     around(decide, "release", lambda original, job, lease, delay, now: original(job, lease, 0, now))
 
 
-@fault("JW-HB-1")
+@fault("LEASETIME-007", "JW-HB-1")
 def heartbeat_renews_nothing() -> None:
     """A heartbeat is noted, and the lease ends when it would have ended without."""
 

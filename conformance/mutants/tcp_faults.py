@@ -18,7 +18,7 @@ from conformance.mutants.fault import around, fault, put
 # --- lines --------------------------------------------------------------------------------------------------------------
 
 
-@fault("JW-TCP-3")
+@fault("RQ-TCP-005", "JW-TCP-3")
 def blank_line_is_passed_over() -> None:
     """A blank line gets no answer."""
     around(
@@ -74,7 +74,7 @@ def long_line_is_dropped_in_silence() -> None:
     around(Session, "_end_with", mute)
 
 
-@fault("JW-TCP-9")
+@fault("FRAME-012", "JW-TCP-9")
 def http_on_the_tcp_port_is_a_line() -> None:
     """An HTTP request on the TCP port is taken for lines that are not JSON."""
     put(tcp_codec, "_HTTP_WORDS", ())
@@ -105,7 +105,7 @@ def errors_have_no_rid() -> None:
     around(responses, "tcp_answer", anonymous)
 
 
-@fault("JW-TCP-15")
+@fault("FRAME-004", "JW-TCP-15")
 def version_1_has_no_order() -> None:
     """In version 1 requests with a rid are carried out side by side."""
     put(Session, "_is_ordered", lambda self, command: command.rid is None)
@@ -120,7 +120,7 @@ def waiting_pull_holds_up_the_rest() -> None:
 # --- versions -----------------------------------------------------------------------------------------------------------
 
 
-@fault("JW-TCP-20")
+@fault("SESSION-001", "JW-TCP-20")
 def lowest_version_is_chosen() -> None:
     """A hello that offers both versions gets version 1."""
 
@@ -163,7 +163,7 @@ def partial_failure_is_ok() -> None:
 # --- notices and waits --------------------------------------------------------------------------------------------------
 
 
-@fault("JW-TCP-1")
+@fault("NOTICE-002", "JW-TCP-1")
 def notices_go_to_version_1() -> None:
     """A client that never said hello is told of a cancelled job."""
 
@@ -185,7 +185,7 @@ def nobody_is_told() -> None:
     put(holders.Holders, "_tell", lambda self, job, notice, *, lost: None)
 
 
-@fault("JW-TCP-33")
+@fault("TCP-DRAIN-v2", "JW-TCP-33")
 def goaway_names_another_rid() -> None:
     """The last_rid of a goaway is one too low."""
 
@@ -274,7 +274,7 @@ def tcp_needs_no_token() -> None:
     around(Session, "__init__", open_door)
 
 
-@fault("JW-TCP-20")
+@fault("SESSION-002", "JW-TCP-20")
 def unsupported_version_names_none() -> None:
     """The refusal of a hello does not say which versions there are."""
 

@@ -45,7 +45,7 @@ def lease_has_the_default_length() -> None:
     )
 
 
-@fault("JW-LEASE-2", "JW-QUEUE-7")
+@fault("LEASETIME-002", "JW-LEASE-2", "JW-QUEUE-7")
 def lease_of_the_queue_is_ignored() -> None:
     """The lease length that is set for a queue has no effect."""
     put(

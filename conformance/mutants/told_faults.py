@@ -61,7 +61,7 @@ def remaining_is_what_was_done() -> None:
     around(care.Care, "_dead_letters", wrong)
 
 
-@fault("JW-DLQ-4")
+@fault("DLQ-004", "JW-DLQ-4")
 def any_job_is_a_dead_letter() -> None:
     """A bulk retry takes cancelled jobs too."""
 
@@ -85,7 +85,7 @@ def flow_counts_its_page() -> None:
     around(care.Care, "flow", short)
 
 
-@fault("JW-WORKER-3")
+@fault("WORKERTIME-001", "JW-WORKER-3")
 def deaf_worker_is_not_told() -> None:
     """A worker that asks for nothing is taken for well."""
     put(workers.Workers, "_is_deaf", lambda self, seen, now: False)

@@ -1,30 +1,37 @@
 """
-Server processes with a fault in a tenth of a second: a process that has imported everything, and forks for each.
+Servers, and drivers of the Python SDK, in a tenth of a second: a process that has imported everything, and forks for each.
 
 To start 140 servers by their command costs two minutes of processor time, most of it imports.
 
-stdin has one JSON object a line: {"mutant": name, "argv": ["serve", …], "log": path}. stdout answers {"pid": n} in their order, and
-tells {"ended": pid, "code": n} of each that ends; a code below 0 is a signal. When stdin ends, so do all of them.
+stdin has one JSON object a line: {"what": "server" or "driver", "mutant": name, "argv": ["serve", …], "stdin": path, "stdout": path,
+"stderr": path}; the paths are those of files or of named pipes. stdout answers {"pid": n} in their order, and tells
+{"ended": pid, "code": n} of each that ends; a code below 0 is a signal. When stdin ends, so do all of them.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import selectors
 import signal
 import sys
-from collections.abc import Callable
-from typing import IO, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
+import jobwire
 from jobwire_server import app, cli, log
 from jobwire_server.cli import serve
 
-from conformance.mutants.server import MUTANTS
+from conformance.mutants import launch, launch_driver
 
-PRELOADED: Final = (app, cli, log, serve)  # what a server would import when it starts
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
-Handle = Callable[[dict[str, Any]], None]
+PRELOADED: Final = (app, cli, log, serve, jobwire)  # what each would import when it starts
+PROGRAMS: Final[Mapping[str, Callable[[], None]]] = {
+    "server": launch.run,
+    "driver": launch_driver.run,
+}
 
 
 class Zygote:
@@ -71,9 +78,14 @@ class Zygote:
                 self._say({"ended": pid, "code": os.waitstatus_to_exitcode(status)})
 
     def _fork(self, asked: dict[str, Any]) -> None:
+        files = _opened(
+            asked
+        )  # before the answer, so that whoever gets it knows that they are open
         pid = os.fork()
         if pid == 0:
-            _be(asked)
+            _be(asked, files)
+        for file in files:
+            os.close(file)
         self._children.add(pid)
         self._say({"pid": pid})
 
@@ -82,21 +94,28 @@ class Zygote:
         self._answers.flush()
 
 
-def _be(asked: dict[str, Any]) -> NoReturn:
-    """The child: a server with its fault, and nothing left of the parent's."""
+def _opened(asked: dict[str, Any]) -> tuple[int, ...]:
+    """What is to be stdin, stdout and stderr."""
+    writing = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    return (
+        os.open(asked["stdin"], os.O_RDONLY),
+        os.open(asked["stdout"], writing),
+        os.open(asked["stderr"], writing),
+    )
+
+
+def _be(asked: dict[str, Any], files: tuple[int, ...]) -> NoReturn:
+    """The child: a program with its fault, and nothing left of the parent's."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    said = os.open(asked["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for old, new in ((nothing, 0), (said, 1), (said, 2)):
+    for new, old in enumerate(files):
         os.dup2(old, new)
     os.closerange(3, 256)
     code = 70
     try:
-        if asked["mutant"]:
-            MUTANTS[asked["mutant"]].apply()
-        sys.argv = ["jobwire", *asked["argv"]]
-        cli.main()
+        sys.argv = [asked["what"], asked["mutant"], *asked["argv"]]
+        PROGRAMS[asked["what"]]()
+        code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
     except BaseException:  # noqa: BLE001 - a child must not return into its parent's code
@@ -108,4 +127,6 @@ def _be(asked: dict[str, Any]) -> NoReturn:
 
 
 if __name__ == "__main__":
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy all that they share
     Zygote(sys.stdin.buffer, sys.stdout.buffer).run()

@@ -18,7 +18,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from conformance.runner.driver_messages import DriverBroken, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+
+    Spawn = Callable[[Sequence[str], IO[bytes]], Awaitable[asyncio.subprocess.Process]]
 
 PATIENCE: Final = 10.0  # seconds for an answer
 _LINE: Final = 64 * 1024 * 1024  # bytes of a message
@@ -64,14 +66,13 @@ class Driver:
     # --- its life -----------------------------------------------------------------------------------------------
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, virtual: bool, seed: int) -> Driver:
-        """Start it and wait until it is ready. DriverBroken when it is not."""
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
-        env = {**os.environ, "PYTHONWARNINGS": "always::ResourceWarning", "PYTHONUNBUFFERED": "1"}
+    async def start(
+        cls, command: Sequence[str], *, virtual: bool, seed: int, spawn: Spawn | None = None
+    ) -> Driver:
+        """Start it and wait until it is ready. DriverBroken when it is not. `spawn` makes the process of a command."""
+        errors = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by stop
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdin=-1, stdout=-1, stderr=errors, limit=_LINE, env=env
-            )
+            process = await (spawn or _spawned)(command, errors)
         except OSError as error:
             errors.close()
             raise DriverBroken(f"cannot start {command[0]}: {error}") from error
@@ -278,6 +279,13 @@ class Driver:
             future.set_result(message["value"])
         else:
             future.set_exception(Refused(message["error"]))
+
+
+async def _spawned(command: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
+    env = {**os.environ, "PYTHONWARNINGS": "always::ResourceWarning", "PYTHONUNBUFFERED": "1"}
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=-1, stdout=-1, stderr=errors, limit=_LINE, env=env
+    )
 
 
 def _seen(future: asyncio.Future[Any]) -> None:

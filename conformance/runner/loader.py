@@ -51,6 +51,11 @@ def refuse_duplicates(cases: list[Case]) -> None:
 
 def load_file(path: Path, root: Path = CASES) -> list[Case]:
     """The cases of one file, duplicates within it refused."""
+    return list(_read(path, root, path.stat().st_mtime_ns))
+
+
+@functools.cache  # every kind of item of a test run reads them again
+def _read(path: Path, root: Path, _changed: int) -> tuple[Case, ...]:
     shown = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
     document = Document(path, str(shown))
     _validate(document)
@@ -59,7 +64,7 @@ def load_file(path: Path, root: Path = CASES) -> list[Case]:
         raise SuiteError(f"{shown}:{document.line(('suite',))}: the suite of this file is {suite}")
     cases = [_case(document, index, raw) for index, raw in enumerate(document.value["cases"])]
     refuse_duplicates(cases)
-    return cases
+    return tuple(cases)
 
 
 def _case(document: Document, index: int, raw: dict[str, Any]) -> Case:

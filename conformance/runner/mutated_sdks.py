@@ -3,53 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from conformance.mutants.forked_driver import forked_driver
 from conformance.mutants.sdk import MUTANTS
-from conformance.runner.loader import REPOSITORY
+from conformance.runner.driver import Driver
 from conformance.runner.mutating import Subject, Told, Trial, meant
 from conformance.runner.recorder import Recorder
 from conformance.runner.sdk_cases import SdkItem, items_of
-from conformance.runner.sdk_pool import SDKS, Drivers
+from conformance.runner.sdk_pool import Drivers
 from conformance.runner.sdk_run import run_item
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from conformance.mutants.fault import Mutant
+    from conformance.mutants.forking import Nursery
     from conformance.runner.sdk_cases import SdkCase
     from conformance.runner.sdk_server import SdkServer
 
 # What nearly every case needs of an SDK; none of them knows of time.
-SMOKE: Final = (
-    "SDK-READ-004[python-http]",
-    "SDK-READ-004[python-async-tcp]",
-    "SDK-ERR-003[python-http]",
-    "SDK-JOBS-007[python-tcp]",
-)
+SMOKE: Final = ("SDK-READ-004[python-http]", "SDK-ERR-003[python-http]")
+# What the drivers of the SDK that has the faults are asked to be.
+ARGUMENTS: Final[Mapping[str, Sequence[str]]] = {"python": (), "python-async": ("--async",)}
 _seeds: Final = itertools.count(7)  # the servers are shared, so that no two runs may meet
-_START: Final = (
-    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
-    "from conformance.mutants.launch_driver import run; run()"
-)
 
 
-def commands(mutant: str) -> Mapping[str, Sequence[str]]:
-    """The drivers of the Python SDK with this fault; the usual ones for ""."""
-    if not mutant:
-        return SDKS
-    plain = (sys.executable, "-c", _START, mutant)
-    return {"python": plain, "python-async": (*plain, "--async")}
+class FaultyDrivers(Drivers):
+    """Forked drivers with a fault, and the servers of others: a server that serves a faulty client is none the worse for it."""
 
-
-class SharedServer(Drivers):
-    """Drivers with a fault, and the servers of others: a server that serves a faulty client is none the worse for it."""
-
-    def __init__(self, servers: Drivers, mutant: str) -> None:
-        super().__init__(commands(mutant))
+    def __init__(self, nursery: Nursery, servers: Drivers, mutant: str) -> None:
+        super().__init__(ARGUMENTS)
         self._of_all = servers
+        self._fork = partial(forked_driver, nursery, mutant)
+
+    async def start(self, command: Sequence[str], *, virtual: bool) -> Driver:
+        return await Driver.start(command, virtual=virtual, seed=self._seed, spawn=self._fork)
 
     async def server(self, *, with_token: bool) -> SdkServer:
         return await self._of_all.server(with_token=with_token)
@@ -58,8 +47,8 @@ class SharedServer(Drivers):
 class SdkRunner:
     """Runs items with one fault in the SDK; nothing of it is recorded."""
 
-    def __init__(self, servers: Drivers, mutant: str) -> None:
-        self._drivers = SharedServer(servers, mutant)
+    def __init__(self, drivers: Drivers) -> None:
+        self._drivers = drivers
         self._recorder = Recorder(None)
 
     async def run(self, trial: Trial) -> Told:
@@ -73,32 +62,22 @@ class SdkRunner:
         self._recorder.close()
 
 
-@asynccontextmanager
-async def subject(cases: Sequence[SdkCase]) -> AsyncIterator[Subject]:
+def subject(cases: Sequence[SdkCase], nursery: Nursery, servers: Drivers) -> Subject:
     """The Python SDK, as long as the servers that it talks to live."""
-    items = items_of(cases, SDKS)
+    items = items_of(cases, ARGUMENTS)
     by_name = {item.name: item for item in items}
-    servers = Drivers()
 
     async def begin(name: str) -> SdkRunner:
-        return SdkRunner(servers, name)
+        return SdkRunner(FaultyDrivers(nursery, servers, name))
 
-    def named(mutant: Mutant) -> Sequence[Trial]:
-        return meant(mutant, _words, items)
-
-    for with_token in (False, True):  # before two mutants ask for them at once
-        await servers.server(with_token=with_token)
-    try:
-        yield Subject(
-            name="sdk",
-            mutants=MUTANTS,
-            smoke=[by_name[name] for name in SMOKE],
-            named=named,
-            rest=lambda _: items,
-            open=begin,
-        )
-    finally:
-        await servers.close()
+    return Subject(
+        name="sdk",
+        mutants=MUTANTS,
+        smoke=[by_name[name] for name in SMOKE],
+        named=lambda mutant: meant(mutant, _words, items),
+        rest=lambda _: items,
+        open=begin,
+    )
 
 
 def _words(trial: Trial) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """
-Does the suite notice a fault? Each mutant is run against the cases that it names, and, if they let it live, against all others.
+Does the suite notice a fault? Each mutant is run against the cases that it names, and, if they let it live, against all others;
+`make test` leaves these out, so that there each mutant has to name what kills it.
 
 Rule 1: a case kills by failing. An error of the suite, a case that does not apply or a server that does not start kill nothing.
 Rule 2: a case counts only if it passes on the server without a fault, in the same run.
@@ -93,20 +94,49 @@ async def grade(
     subject: Subject, only: Sequence[str] = (), tell: Callable[[Fate], None] = lambda fate: None
 ) -> list[Fate]:
     """The fate of every mutant, or of those in `only`. Raises KeyError for one that there is not."""
-    chosen = [subject.mutants[name] for name in only or subject.mutants]
-    sound = Sound(subject)
     turns = asyncio.Semaphore(AT_ONCE)
+    grader = Grader(subject)
 
-    async def one(mutant: Mutant) -> Fate:
+    async def one(name: str) -> Fate:
         async with turns:
-            fate = await _fate(subject, mutant, sound)
+            fate = await grader.fate(name)
             tell(fate)
             return fate
 
     try:
-        return list(await asyncio.gather(*map(one, chosen)))
+        return list(await asyncio.gather(*map(one, only or subject.mutants)))
     finally:
-        await sound.close()
+        await grader.close()
+
+
+class Grader:
+    """Tries one mutant after another; what the items come to without a fault is asked once for all of them."""
+
+    def __init__(self, subject: Subject, *, only_named: bool = False) -> None:
+        self._subject = subject
+        self._only_named = only_named
+        self._sound = Sound(subject)
+
+    async def fate(self, name: str) -> Fate:
+        """What becomes of a mutant. Raises KeyError for one that there is not."""
+        mutant = self._subject.mutants[name]
+        runner = await self._subject.open(name)
+        try:
+            broken = await _broken(self._subject, runner)
+            if broken:
+                return Fate(mutant=mutant, end="broken", why=broken)
+            named = self._subject.named(mutant)
+            fate = await _try(mutant, named, runner, self._sound, named=True)
+            if fate.end == "survived" and not self._only_named:
+                tried = {item.name for item in named}
+                rest = [item for item in self._subject.rest(mutant) if item.name not in tried]
+                fate = await _try(mutant, rest, runner, self._sound, named=False)
+            return fate
+        finally:
+            await runner.close()
+
+    async def close(self) -> None:
+        await self._sound.close()
 
 
 class Sound:
@@ -130,23 +160,6 @@ class Sound:
     async def close(self) -> None:
         if self._runner is not None:
             await (await self._runner).close()
-
-
-async def _fate(subject: Subject, mutant: Mutant, sound: Sound) -> Fate:
-    runner = await subject.open(mutant.name)
-    try:
-        broken = await _broken(subject, runner)
-        if broken:
-            return Fate(mutant=mutant, end="broken", why=broken)
-        named = subject.named(mutant)
-        fate = await _try(mutant, named, runner, sound, named=True)
-        if fate.end == "survived":
-            tried = {item.name for item in named}
-            rest = [item for item in subject.rest(mutant) if item.name not in tried]
-            fate = await _try(mutant, rest, runner, sound, named=False)
-        return fate
-    finally:
-        await runner.close()
 
 
 async def _broken(subject: Subject, runner: Runner) -> str:

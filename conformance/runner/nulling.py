@@ -8,6 +8,8 @@ Nothing is judged by the recorder: a case must fail by what it asserts itself.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -30,10 +32,11 @@ from conformance.runner.running import run_item
 from conformance.runner.target import Control, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-AT_ONCE: Final = 64
-LIMIT_S: Final = 0.5  # for one run: who has not failed by then waits for what never comes
+# Few where there are answers, so that a run has the time to come to a pass; many where all of them only wait.
+AT_ONCE: Final[Mapping[str, int]] = {"answers": 24, "hangs_up": 24, "silent": 256}
+LIMIT_S: Final = 1.0  # for one run: who has not failed by then waits for what never comes
 ALONE_S: Final = 10.0  # for one that should pass and did not, by itself
 _NOW: Final = 1_767_225_600_000
 
@@ -132,6 +135,23 @@ def judge(case: Case, kind: str, outcome: Outcome | None) -> Finding | None:
     return None
 
 
+def findings_apart(
+    cases: Sequence[Case], kinds: Iterable[str], processes: int = 1
+) -> list[Finding]:
+    """
+    The findings of some kinds, `processes` of them at a time. Forked, so that the cases are read once, and so that what a run
+    leaves open that was given up in the midst of a connection ends with its process.
+    """
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        parts = [pool.submit(_one_kind, cases, kind) for kind in kinds]
+        return [finding for part in parts for finding in part.result()]
+
+
+def _one_kind(cases: Sequence[Case], kind: str) -> list[Finding]:
+    return asyncio.run(findings(cases, {kind: KINDS[kind]}))
+
+
 async def findings(cases: Sequence[Case], kinds: Mapping[str, Kind] = KINDS) -> list[Finding]:
     """Run every case on every kind. A case of several transports takes turns with them from kind to kind."""
     found: list[Finding] = []
@@ -154,7 +174,7 @@ async def _run_all(
     items: Sequence[Item], kind: Kind, limit: float = LIMIT_S
 ) -> list[Outcome | None]:
     recorder = Recorder(None, judge=False)
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(AT_ONCE[kind.manner])
     async with running(kind) as addresses:
 
         async def one(item: Item) -> Outcome | None:

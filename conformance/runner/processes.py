@@ -161,6 +161,11 @@ class ServerProcess:
     async def kill(self) -> None:
         await self._end(signal.SIGKILL)
 
+    def tell_to_stop(self) -> None:
+        """Ask for a drain, and do not wait for its end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
     async def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import yaml
+
 from conformance.runner import sdk_guard
+from conformance.runner.coverage import SURFACE
 from conformance.runner.driver import Driver, Refused
 from conformance.runner.driver_messages import pack, unpack
 
@@ -68,6 +72,19 @@ class Result:
         return f"{self.error['class']} {self.error['code']}: {self.error['message']}"
 
 
+@functools.cache
+def _classes(language: str) -> Mapping[str, str]:
+    """Error class of a language → the name that cases have for it, Python's."""
+    table = yaml.safe_load(SURFACE.read_text(encoding="utf-8"))["errors"]
+    return {row[language]: row["python"] for row in table.values() if language in row}
+
+
+def in_common_words(error: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, Any]:
+    """*error* with the class that cases name: a language has its own word for some."""
+    language = ready.get("sdk", {}).get("lang", "")
+    return {**error, "class": _classes(language).get(error["class"], error["class"])}
+
+
 def _plain(ms: float) -> float:
     """Whole milliseconds as an int, as cases write them."""
     return round(ms) if round(ms, 3) == round(ms) else round(ms, 3)
@@ -99,7 +116,7 @@ class Caller:
             error = None
             sdk_guard.check_success(call.method, value, self._log, call.since)
         except Refused as refused:
-            value, error = None, refused.error
+            value, error = None, in_common_words(refused.error, self._driver.ready)
             sdk_guard.check_error(call.method, error, self._log, call.since)
         self.record(call.method, "ok" if error is None else error["class"])
         return Result(value, error, tuple(map(_plain, self._driver.sleeps[call.slept :])))

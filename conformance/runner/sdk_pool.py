@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from conformance.runner.driver import Driver
+from conformance.runner.sdk_builds import Commands, go_driver
 from conformance.runner.sdk_server import SdkServer
 
 if TYPE_CHECKING:
@@ -14,12 +17,18 @@ if TYPE_CHECKING:
 
 _DRIVERS: Final = Path(__file__).resolve().parents[1] / "drivers"
 _PYTHON: Final = (sys.executable, str(_DRIVERS / "python" / "driver.py"))
+# Where the machine has none, tools/node.sh has brought one.
+_NODE: Final = shutil.which("node") or str(_DRIVERS.parents[1] / ".venv" / "node" / "bin" / "node")
 
 # Another language joins with a line here.
-SDKS: Final[Mapping[str, Sequence[str]]] = {
-    "python": _PYTHON,
-    "python-async": (*_PYTHON, "--async"),
-}
+SDKS: Final[Mapping[str, Sequence[str]]] = Commands(
+    {
+        "python": _PYTHON,
+        "python-async": (*_PYTHON, "--async"),
+        "node": (_NODE, str(_DRIVERS / "node" / "start.mjs")),
+        "go": go_driver,
+    }
+)
 
 
 class Drivers:
@@ -42,14 +51,23 @@ class Drivers:
         self._launcher = launcher
         self._drivers: dict[tuple[str, bool], Driver] = {}
         self._servers: dict[bool, SdkServer] = {}
+        self._starting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def get(self, sdk: str, *, virtual: bool) -> Driver:
         """A driver of *sdk*. DriverBroken when it cannot be had."""
         key = (sdk, virtual)
         if key not in self._drivers:
-            command = self._commands[sdk]
-            self._drivers[key] = await Driver.start(command, virtual=virtual, seed=self._seed)
+            self._drivers[key] = await self.start(self._commands[sdk], virtual=virtual)
         return self._drivers[key]
+
+    async def start(self, command: Sequence[str], *, virtual: bool) -> Driver:
+        return await Driver.start(command, virtual=virtual, seed=self._seed)
 
     async def discard(self, driver: Driver) -> None:
         """It is not clean any more; the next case gets a new one."""
@@ -57,11 +75,12 @@ class Drivers:
         await driver.stop()
 
     async def server(self, *, with_token: bool) -> SdkServer:
-        if with_token not in self._servers:
-            token = self.token if with_token else None
-            more = {"launcher": self._launcher} if self._launcher else {}
-            self._servers[with_token] = await SdkServer(token, **more).start()
-        return self._servers[with_token]
+        async with self._starting:  # mutants ask two at a time
+            if with_token not in self._servers:
+                token = self.token if with_token else None
+                more = {"launcher": self._launcher} if self._launcher else {}
+                self._servers[with_token] = await SdkServer(token, **more).start()
+            return self._servers[with_token]
 
     async def close(self) -> None:
         for driver in self._drivers.values():

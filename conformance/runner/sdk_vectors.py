@@ -22,7 +22,7 @@ from conformance.runner.specification import REPOSITORY
 from conformance.runner.values import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from conformance.runner.driver import Driver
 
@@ -52,9 +52,15 @@ def vectors() -> tuple[Vector, ...]:
     return tuple(Vector(**each) for each in listed)
 
 
-def differences(vector: Vector, found: Any, *, bigint: bool) -> str:
-    """Why *found* is not the value of the vector; empty when it is. Without `bigint`, the nearest double is as good where not exact."""
-    if not vector.exact and not bigint and _near(vector.value, found):
+def differences(vector: Vector, found: Any, caps: Collection[str]) -> str:
+    """
+    Why *found* is not the value of the vector; empty when it is.
+
+    Where the vector is not exact, the nearest double is as good for an SDK without the cap of its kind of number: `bigint`, or
+    `float` (1.0 is not 1).
+    """
+    kept = ("float" if isinstance(vector.value, float) else "bigint") in caps
+    if not vector.exact and not kept and _near(vector.value, found):
         return ""
     return "; ".join(map(str, mismatches({"equal": vector.value}, found)))
 
@@ -117,10 +123,9 @@ async def _encode(driver: Driver, doors: Doors, vector: Vector) -> list[str]:
     await connection.send(_answer(connection, seen, json.dumps({"ok": True, "id": _ID}).encode()))
     await driver.result(future, "push")
     raw = seen.raw if seen.http is None else seen.http.body
-    bigint = "bigint" in driver.ready["caps"]
     return [
         *_byte_rules(raw),
-        *filter(None, [differences(vector, seen.fields["data"], bigint=bigint)]),
+        *filter(None, [differences(vector, seen.fields["data"], driver.ready["caps"])]),
     ]
 
 
@@ -156,7 +161,7 @@ async def _decode(driver: Driver, doors: Doors, vector: Vector) -> list[str]:
         start = data.index(vector.text.encode())
         await connection.send(data, _cuts(chunking, start, len(vector.text.encode())))
         job = await driver.result(future, "get_job")
-        why = differences(vector, unpack(job["data"]), bigint="bigint" in driver.ready["caps"])
+        why = differences(vector, unpack(job["data"]), driver.ready["caps"])
         if not why and job["raw"]["data"] != vector.text:
             why = f"the text is {job['raw']['data'][:100]!r}"
         if why:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from conformance.runner import known_failing, schemas
+from conformance.runner.model import SuiteError
 from conformance.runner.profiles import profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.runner.model import Item
 
 HERE: Final = Path(__file__).resolve().parents[1]
 TARGETS: Final = HERE / "targets"
 SCHEMA: Final = HERE / "schema" / "target-1.schema.json"
 REFERENCE: Final = TARGETS / "ref.yaml"
 ALL_TRANSPORTS: Final = ("http", "tcp1", "tcp2")
+# The door through which a case of raw steps goes; in version 2 it needs a capability.
+_RAW: Final = {"raw-http": "http", "raw-tcp": "tcp1", "raw-tcp2": "tcp2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,4 +71,26 @@ def load(path: Path = REFERENCE) -> TargetFile:
         transports=tuple(row.get("transports", ALL_TRANSPORTS)),
         realtime=row.get("realtime", False),
         known_failing=tuple(known_failing.load(path.parent / listed)) if listed else (),
+    )
+
+
+def chosen(target: TargetFile, items: Sequence[Item]) -> list[Item]:
+    """
+    The items that say something about the target: of its profile, over its transports, and with no capability that it does not declare.
+
+    SuiteError when there is none, since a run of nothing is no proof.
+    """
+    found = [item for item in items if _concerns(target, item)]
+    if not found:
+        raise SuiteError(f"no case concerns {target.name}")
+    return found
+
+
+def _concerns(target: TargetFile, item: Item) -> bool:
+    case = item.case
+    needs = profiles().needs(requires=case.requires, covers=case.covers, transport=item.transport)
+    return (
+        _RAW.get(item.transport, item.transport) in target.transports
+        and profiles()[target.profile].has(suite=case.suite, needs=needs)
+        and (target.capabilities is None or set(case.requires) <= target.capabilities)
     )

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 import pytest
 
 from conformance.mutants import sdk, server
 from conformance.mutants.fault import Mutant, fault, mutants_of
+from conformance.mutants.forking import Nursery
 from conformance.runner import loader, mutated_servers
 from conformance.runner.commands.mutants import exit_code
-from conformance.runner.mutating import Fate, Runner, Subject, Told, Trial, grade
+from conformance.runner.mutating import (
+    Fate,
+    Grader,
+    Runner,
+    Subject,
+    Told,
+    Trial,
+    grade,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,8 @@ def mutant(name: str = "m") -> Mutant:
     return Mutant(name, "breaks one thing", ("JW-ACK-1",), lambda: None)
 
 
-async def fate_of(verdicts: dict[tuple[str, str], str]) -> Fate:
-    world = World(verdicts)
-    subject = Subject(
+def subject_of(world: World) -> Subject:
+    return Subject(
         name="fake",
         mutants={"m": mutant()},
         smoke=[Item("s1"), Item("s2")],
@@ -60,7 +67,11 @@ async def fate_of(verdicts: dict[tuple[str, str], str]) -> Fate:
         rest=lambda _: [Item("named"), Item("other")],
         open=world.open,
     )
-    [fate] = await grade(subject)
+
+
+async def fate_of(verdicts: dict[tuple[str, str], str]) -> Fate:
+    world = World(verdicts)
+    [fate] = await grade(subject_of(world))
     assert sorted(world.opened) == sorted(world.closed)
     return fate
 
@@ -83,6 +94,17 @@ async def test_any_other_item_kills_as_well_and_this_is_told() -> None:
     fate = await fate_of({("m", "other"): "fail"})
 
     assert (fate.end, fate.by, fate.named) == ("killed", "other", False)
+
+
+async def test_where_only_named_items_are_tried_no_other_kills() -> None:
+    world = World({("m", "other"): "fail"})
+    grader = Grader(subject_of(world), only_named=True)
+
+    fate = await grader.fate("m")
+    await grader.close()
+
+    assert fate.end == "survived"
+    assert sorted(world.opened) == sorted(world.closed)
 
 
 async def test_an_item_that_fails_without_the_fault_kills_nothing() -> None:
@@ -127,25 +149,10 @@ def test_there_are_enough() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutants", [server.MUTANTS, sdk.MUTANTS], ids=["server", "sdk"])
-def test_every_fault_can_be_applied(mutants: dict[str, Mutant]) -> None:
-    """In a child each, since nothing takes a fault back."""
-    for name, one in mutants.items():
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                one.apply()
-                code = 0
-            finally:
-                os._exit(code)
-        assert os.waitpid(child, 0)[1] == 0, f"{name} cannot be applied"
-
-
-@pytest.mark.slow
 async def test_a_real_server_with_a_fault_is_killed_and_one_without_survives() -> None:
     cases = [case for case in loader.load() if case.id in NEEDED]
-    async with mutated_servers.subject(cases) as subject:
+    async with Nursery() as nursery:
+        subject = mutated_servers.subject(cases, nursery)
         nothing = Mutant("", "changes nothing", ("ACK-001",), lambda: None)
         quick = Subject(
             name="server",

@@ -370,7 +370,7 @@ def test_a_matrix_that_was_accepted_is_fresh(files: dict[str, Path]) -> None:
     text = files["stored"].read_text(encoding="utf-8")
     assert "| JW-PUSH-1 | MUST | ✓ | – |" in text
     assert "| JW-PUSH-2 | MUST | – | ✗ |" in text
-    assert "| PUSH | 17 | 1/1 | 0/1 |" in text
+    assert "| PUSH | 18 | 1/1 | 0/1 |" in text
     readme = files["readme"].read_text(encoding="utf-8")
     assert matrix.summary_of(text) in readme
     assert readme.endswith("more\n")

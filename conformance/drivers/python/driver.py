@@ -9,6 +9,7 @@ With --async it drives AsyncClient and AsyncWorker.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 import inspect
 import itertools
@@ -93,7 +94,7 @@ class Driver:
         self.baseline = (sockets(), threads())
         sdk = {"name": "python-async" if self.is_async else "python", "lang": "python"}
         sdk |= {"version": jobwire.__version__, "runtime": platform.python_version()}
-        caps = ["bigint", *(["cancel"] if self.is_async else [])]
+        caps = ["bigint", "float", *(["cancel"] if self.is_async else [])]
         methods = [name for name in dir(jobwire.Client) if not name.startswith("_")]
         self.say("ready", proto=proto, sdk=sdk, caps=caps, methods=methods)
 
@@ -210,4 +211,6 @@ async def main() -> None:
 
 
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-asyncio.run(main())
+# Not in the main thread, where a worker would take the signals and drain: a SIGTERM ends a driver at once.
+with concurrent.futures.ThreadPoolExecutor(1) as thread:
+    thread.submit(asyncio.run, main()).result()

@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from conformance.mutants import sdk, server
+from conformance.mutants.forking import Nursery
 from conformance.runner import loader, mutated_sdks, mutated_servers, sdk_cases
 from conformance.runner.model import SuiteError
 from conformance.runner.mutating import Fate, grade
+from conformance.runner.sdk_pool import Drivers
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
         fates += found
     for fate in fates:
         if fate.end != "killed":
-            print(_story(fate))
+            print(told(fate))
     print(f"mutants: {' '.join(counts)}")
     print(f"wall: {time.monotonic() - began:.1f} s")
     return exit_code(fates)
@@ -64,12 +66,11 @@ def exit_code(fates: Sequence[Fate]) -> int:
 
 async def _grade(subject: str, only: Sequence[str], *, verbose: bool) -> list[Fate]:
     tell = _tell if verbose else (lambda fate: None)
-    if subject == "sdk":
-        opened = mutated_sdks.subject(sdk_cases.load())
-    else:
-        opened = mutated_servers.subject(loader.load())
-    async with opened as what:
-        return await grade(what, only, tell)
+    async with Nursery() as nursery:
+        if subject == "server":
+            return await grade(mutated_servers.subject(loader.load(), nursery), only, tell)
+        async with Drivers() as servers:
+            return await grade(mutated_sdks.subject(sdk_cases.load(), nursery, servers), only, tell)
 
 
 def _tell(fate: Fate) -> None:
@@ -79,7 +80,8 @@ def _tell(fate: Fate) -> None:
     )
 
 
-def _story(fate: Fate) -> str:
+def told(fate: Fate) -> str:
+    """What became of a mutant, for people."""
     return (
         f"{fate.end}: {fate.mutant.name}\n  {fate.mutant.about}\n  named: {', '.join(fate.mutant.killers)};"
         f" {fate.tried} items tried {fate.why}"

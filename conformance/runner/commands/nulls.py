@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from conformance.nullservers import KINDS
 from conformance.runner.choosing import choose
-from conformance.runner.nulling import Finding, findings
+from conformance.runner.nulling import findings_apart
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
-
-    from conformance.runner.model import Case
 
 HELP = "run every case against servers that know nothing of jobs; none may pass without a reason"
 GATE: Final = 3
@@ -32,22 +26,10 @@ def main(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     cases = list({item.case.id: item.case for item in choose(arguments.cases)}.values())
     kinds = arguments.kind or list(KINDS)
-    found = _in_processes(cases, kinds)
+    found = findings_apart(cases, kinds, PROCESSES)
     for finding in found:
         print(finding)
     print(f"{len(cases)} cases on {len(kinds)} kinds of null server")
     print(f"null servers: {len(found)} unexplained passes")
     print(f"wall: {time.monotonic() - began:.1f} s")
     return GATE if found else 0
-
-
-def _in_processes(cases: Sequence[Case], kinds: Iterable[str]) -> list[Finding]:
-    """The findings of all kinds, PROCESSES of them at a time; forked, so that the cases are read once."""
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(PROCESSES, mp_context=context) as processes:
-        parts = [processes.submit(_one_kind, cases, kind) for kind in kinds]
-        return [finding for part in parts for finding in part.result()]
-
-
-def _one_kind(cases: Sequence[Case], kind: str) -> list[Finding]:
-    return asyncio.run(findings(cases, {kind: KINDS[kind]}))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conformance.runner import target_files
 from conformance.runner.choosing import choose
 from conformance.runner.model import Item, Outcome
 from conformance.runner.recorder import RECORDS, Recorder
@@ -17,7 +19,6 @@ from conformance.runner.telling import story, summary
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from conformance.runner.pool import Pool
 
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="only those marked quick")
     parser.add_argument("--seed", type=int, help="that of an earlier run, to send the same bytes")
     parser.add_argument("--jobs", type=int, default=2, help="items at a time (default 2)")
+    parser.add_argument(
+        "--target", type=Path, metavar="FILE", help="only what this targets/*.yaml declares"
+    )
     parser.add_argument("--http", metavar="URL", help="a server that runs already")
     parser.add_argument("--tcp", metavar="HOST:PORT", help="its TCP door")
     parser.add_argument("--control", metavar="URL", help="its control API, if it has one")
@@ -51,6 +55,8 @@ def main(arguments: argparse.Namespace) -> int:
         transport=arguments.transport,
         quick=arguments.quick,
     )
+    if arguments.target is not None:
+        items = target_files.chosen(target_files.load(arguments.target), items)
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(2**32)
     began = time.monotonic()
     print(f"seed {seed}, {len(items)} items", flush=True)

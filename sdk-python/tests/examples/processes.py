@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
 
+from jobwire import Client
+
 if TYPE_CHECKING:
     from tests.examples.apps import Commands
 
@@ -99,6 +101,14 @@ class Server(Process):
         super().start()
         until(lambda: self._answers, 20, f"the server answers\n{self.output}")
 
+    def empty(self) -> None:
+        """Delete all jobs. None may be active."""
+        with Client(f"http://127.0.0.1:{self.http}") as client:
+            for job in list(client.find()):
+                if job.state in {"waiting", "delayed"}:
+                    client.cancel(job.id)
+                client.delete_job(job.id)
+
     @property
     def _answers(self) -> bool:
         try:
@@ -141,7 +151,7 @@ class MailServer:
 
 
 class App:
-    """The web app and the worker of the e-mail example, beside a server."""
+    """The web app and the worker of the e-mail example, beside a server; both end with the `with` block, the worker by a drain."""
 
     def __init__(
         self,
@@ -166,6 +176,14 @@ class App:
         self.worker = Process(
             folder / "worker.log", commands.worker, **{"JOBWIRE_URL": tcp, **mail, **environment}
         )
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with running(self.web, self.worker):
+            if self.worker.is_running:
+                assert self.worker.stop() == 0, self.worker.output
 
     def post(self, page: str, form: dict[str, str]) -> bool:
         """Whether the app accepted it."""
