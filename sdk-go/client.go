@@ -75,7 +75,8 @@ type connection struct {
 	runtime   *seam.Runtime
 	logf      func(format string, args ...any)
 	newID     func() string
-	closed    context.Context // ends when the client is closed
+	own       func() transport // makes the one of another connection to the same server
+	closed    context.Context  // ends when the client is closed
 	end       context.CancelFunc
 }
 
@@ -103,11 +104,8 @@ func NewClient(url string, config *Config) (*Client, error) {
 		shared.logf = func(string, ...any) {}
 	}
 	shared.closed, shared.end = context.WithCancel(context.Background())
-	if where.isTCP() {
-		shared.transport = newTCPTransport(where, shared.logf)
-	} else {
-		shared.transport = newHTTPTransport(where)
-	}
+	shared.own = func() transport { return newTransport(where, shared.logf) }
+	shared.transport = shared.own()
 	base := &Client{shared, defaultTimeout, retryPolicy{defaultRetries, defaultRetryBudget}}
 	return base.WithOptions(&Options{Timeout: c.Timeout, Retries: c.Retries, RetryBudget: c.RetryBudget}), nil
 }

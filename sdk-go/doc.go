@@ -64,4 +64,8 @@
 // Durations are time.Duration and travel as whole milliseconds, rounded up; where zero means "left out", [NoDelay] is an explicit
 // zero. Instants are time.Time in UTC. Data, results and metadata are anything that encodes to JSON on the way out, and
 // json.RawMessage on the way in, verbatim: integers of any number of digits survive.
+//
+// # Tests
+//
+// Package jobwiretest has a whole server in the process of a test, with a clock that the test moves, and runs handlers one by one.
 package jobwire

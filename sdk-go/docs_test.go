@@ -171,7 +171,7 @@ func writeDocs(t *testing.T, module string, server *serverProcess) (programs []s
 			recipes[found[1]] = snippet
 			writeFile(t, filepath.Join(module, "recipes", fmt.Sprintf("recipe%d.go", i)), snippet)
 		case strings.Contains(snippet, `"testing"`):
-			writeFile(t, filepath.Join(module, "recipes", "recipe_test.go"), snippet)
+			writeFile(t, filepath.Join(module, "recipes", fmt.Sprintf("recipe%d_test.go", i)), snippet)
 		default:
 			name := fmt.Sprintf("program%d", len(programs))
 			programs = append(programs, name)

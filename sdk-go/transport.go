@@ -26,6 +26,14 @@ type transport interface {
 	close()
 }
 
+// newTransport is the one that the scheme of the address asks for.
+func newTransport(where *endpoint, logf func(format string, args ...any)) transport {
+	if where.isTCP() {
+		return newTCPTransport(where, logf)
+	}
+	return newHTTPTransport(where)
+}
+
 // notice is a line that the server sent by itself: job.cancel or lease.lost with an id and a lease, goaway, or one of a newer
 // server.
 type notice struct {

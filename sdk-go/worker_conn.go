@@ -31,13 +31,8 @@ const callTimeout = 10 * time.Second
 
 // workerConn is a connection of its own to the server of c. An answer may be overdue for timeout.
 func (c *Client) workerConn(timeout time.Duration) workerConn {
-	own := &connection{endpoint: c.endpoint, runtime: c.runtime, logf: c.logf, newID: c.newID}
+	own := &connection{endpoint: c.endpoint, transport: c.own(), runtime: c.runtime, logf: c.logf, newID: c.newID}
 	own.closed, own.end = context.WithCancel(context.Background())
-	if c.endpoint.isTCP() {
-		own.transport = newTCPTransport(c.endpoint, c.logf)
-	} else {
-		own.transport = newHTTPTransport(c.endpoint)
-	}
 	return &Client{own, min(timeout, c.timeout), retryPolicy{}}
 }
 
