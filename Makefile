@@ -130,6 +130,11 @@ campaign-fuzz: $(DEV) ## send what nobody should send for MINUTES=15
 campaign-soak: $(DEV) ## steady load with a kill a minute for MINUTES=15; watches memory, files and handles
 	$(CAMPAIGN).crash.soak $(MINUTES) $(SEED) $(RESULTS)/soak.json
 
+.PHONY: recovery
+recovery: $(DEV) $(NODE_TOOLS) ## hurt each SDK as networks and servers do, and measure how fast it is back
+	cd conformance && $(BIN)/pytest recovery -m campaign
+	$(BIN)/python -m conformance recovery --save $(ARGS)
+
 .PHONY: figures
 figures: $(DEV) ## run the proofs and keep their figures in docs/results and docs/guarantees.md
 	@rm -rf build/figures

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import bars, depth, idle, latency, machine, peers, report, template, throughput
+from bench import bars, depth, idle, latency, machine, peers, report, sdks, template, throughput
 from bench.processes import OneProcess, end_on_sigterm
 from bench.server import ServerProcess
 from bench.throughput import BATCH, Group, Plan
@@ -39,6 +39,7 @@ class Size:
     idle_connections: int
     peer_jobs: int
     peer_rounds: int
+    sdk_jobs: sdks.Jobs
 
 
 FULL = Size(
@@ -60,6 +61,7 @@ FULL = Size(
     idle_connections=2_000,
     peer_jobs=10_000,
     peer_rounds=3,
+    sdk_jobs=sdks.Jobs(push=1_000, push_batch=10_000, push_at_once=5_000, work=4_000, rounds=3),
 )  # fmt: skip
 
 # Two rounds on one door, a tenth of the depth: enough to see that a change did something.
@@ -78,6 +80,7 @@ QUICK = Size(
     idle_connections=2_000,
     peer_jobs=2_000,
     peer_rounds=1,
+    sdk_jobs=sdks.Jobs(push=200, push_batch=2_000, push_at_once=2_000, work=1_000, rounds=1),
 )  # fmt: skip
 
 
@@ -133,12 +136,17 @@ def measure_peers(run: Run) -> None:
     run.record["peers"] = [asdict(row) for row in rows]
 
 
+def measure_sdks(run: Run) -> None:
+    run.record["sdks"] = sdks.measure(run.folder, run.size.sdk_jobs)
+
+
 SECTIONS: dict[str, Callable[[Run], None]] = {
     "throughput": measure_throughput,
     "latency": measure_latency,
     "depth": measure_depth,
     "idle": measure_idle,
     "peers": measure_peers,
+    "sdks": measure_sdks,
 }
 
 

@@ -119,6 +119,27 @@ def _peer_row(row: Record) -> tuple[object, ...]:
     return row["name"], row["durability"], row["batch"], row["produce"], row["consume"], row["e2e"]
 
 
+def _sdks(rows: Sequence[Record]) -> str:
+    columns = {"load": LEFT, "client": LEFT, "jobs": RIGHT, "rounds": RIGHT}
+    columns |= dict.fromkeys(("jobs/s median", "best", "÷ bare socket, median of rounds"), RIGHT)
+    columns |= dict.fromkeys(("low – high", "CPU µs/job: client", "server"), RIGHT)
+    text = table(columns, (_sdk_row(row) for row in rows))
+    about = (
+        "Over TCP, one client each: single pushes one after another, batches of 50, 1,000 single pushes at once, and a worker with 16 slots "
+        "whose handler does nothing. The bare socket pushes on one connection, pipelined where 1,000 are at once, and pulls and acks 16 jobs at a time."
+    )
+    return f"## SDKs\n\n{about}\n\n{text}"
+
+
+def _sdk_row(row: Record) -> tuple[object, ...]:
+    if "missing" in row:
+        return (f"**NOT MEASURED**: {row['missing']}", row["client"], *["–"] * 8)
+    names = ("load", "client", "jobs", "rounds", "jobs_s_median", "jobs_s_best", "ratio_median")
+    spread = f"{row['ratio_low']:.3g} – {row['ratio_high']:.3g}"
+    cpu = (row["client_cpu_us_per_job"], row["server_cpu_us_per_job"])
+    return (*(row[name] for name in names), spread, *cpu)
+
+
 def _bars(record: Record) -> str:
     figures = record["figures"]
     body = (
@@ -137,4 +158,5 @@ SECTIONS: dict[str, Callable[[Any], str]] = {
     "depth": _depth,
     "idle": _idle,
     "peers": _peers,
+    "sdks": _sdks,
 }

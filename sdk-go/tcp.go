@@ -36,11 +36,16 @@ type tcpTransport struct {
 
 var _ transport = (*tcpTransport)(nil)
 
+// maxStuck: an attempt that has taken this long, and outlived a call, is given up: its peer may have gone silent in the handshake.
+const maxStuck = time.Second
+
 // tcpAttempt is a connection in the making, for which any number of callers wait. link and err are set before done is closed.
 type tcpAttempt struct {
-	done chan struct{}
-	link *tcpLink
-	err  error
+	since  time.Time
+	giveUp context.CancelFunc
+	done   chan struct{}
+	link   *tcpLink
+	err    error
 }
 
 func newTCPTransport(where *endpoint, logf func(string, ...any)) *tcpTransport {
@@ -93,26 +98,39 @@ func (t *tcpTransport) usable(ctx context.Context, timer *time.Timer) (*tcpLink,
 	}
 	attempt := t.attempt
 	if attempt == nil {
-		attempt = &tcpAttempt{done: make(chan struct{})}
+		making, giveUp := context.WithTimeout(t.stopped, t.endpoint.connectTimeout)
+		attempt = &tcpAttempt{since: time.Now(), giveUp: giveUp, done: make(chan struct{})}
 		t.attempt = attempt
 		t.running.Add(1)
-		go t.make(attempt)
+		go t.make(making, attempt)
 	}
 	t.mu.Unlock()
 	select {
 	case <-attempt.done:
 		return attempt.link, attempt.err
 	case <-timer.C:
+		attempt.lose()
 		return nil, connectionFailed(t.endpoint, "timed out", nil)
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			attempt.lose()
+		}
 		return nil, ctx.Err()
 	}
 }
 
+// lose is told that a call's time was up before there was a connection: the next call need not wait for the same one.
+func (a *tcpAttempt) lose() {
+	if time.Since(a.since) >= maxStuck {
+		a.giveUp()
+	}
+}
+
 // make fills an attempt, for whoever waits for it.
-func (t *tcpTransport) make(attempt *tcpAttempt) {
+func (t *tcpTransport) make(ctx context.Context, attempt *tcpAttempt) {
 	defer t.running.Done()
-	link, err := t.connect()
+	defer attempt.giveUp()
+	link, err := t.connect(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed && link != nil {
@@ -131,9 +149,7 @@ func (t *tcpTransport) make(attempt *tcpAttempt) {
 }
 
 // connect makes a connection and shakes hands on it.
-func (t *tcpTransport) connect() (*tcpLink, error) {
-	ctx, cancel := context.WithTimeout(t.stopped, t.endpoint.connectTimeout)
-	defer cancel()
+func (t *tcpTransport) connect(ctx context.Context) (*tcpLink, error) {
 	conn, err := t.endpoint.dial(ctx)
 	if err != nil {
 		return nil, err

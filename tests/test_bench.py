@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from bench import bars, ceiling, latency, report, template, throughput
+from bench import bars, ceiling, latency, report, sdks, template, throughput
 from bench.figures import Row, percentile, since_intended, summary_ms
 from bench.profiling import split, where
 from bench.server import LAUNCHER
@@ -197,6 +197,38 @@ def test_a_slower_server_has_a_worse_ratio(
 
     assert rates["slow"] <= 50 / 0.005
     assert ratios["slow"] < 0.9 * ratios["real"]
+
+
+def test_an_sdk_is_compared_with_the_bare_socket_of_the_same_round() -> None:
+    cell = sdks.Cell("push", "go", 10, rates=[50.0, 300.0, 20.0], bare=[100.0, 400.0, 50.0])
+    cell.client_cpu_us, cell.server_cpu_us = [1.0, 2.0, 3.0], [4.0, 4.0, 5.0]
+
+    record = cell.record()
+
+    assert (record["ratio_median"], record["ratio_low"], record["ratio_high"]) == (0.5, 0.4, 0.75)
+    assert (record["jobs_s_median"], record["jobs_s_best"]) == (50, 300)
+
+
+@pytest.mark.acceptance
+def test_every_sdk_does_every_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many jobs as show that the programs work; one that cannot be had is said loudly."""
+
+    def missing() -> list[str]:
+        raise sdks.Missing("no such language")
+
+    monkeypatch.setattr(sdks, "COMMANDS", {**sdks.COMMANDS, "none": missing})
+    jobs = sdks.Jobs(push=2, push_batch=50, push_at_once=1_000, work=50, rounds=1)
+
+    rows = sdks.measure(tmp_path, jobs, warm_up=0)
+
+    clients = (sdks.BARE, "python", "python-async", "node", "go")
+    loads = ("push", "push_batch", "push_at_once", "work")
+    assert [(row["load"], row["client"]) for row in rows[:-1]] == [
+        (load, client) for load in loads for client in clients
+    ]
+    assert all(float(str(row["ratio_median"])) > 0 for row in rows[:-1])
+    assert rows[-1] == {"client": "none", "missing": "no such language"}
+    assert "**NOT MEASURED**: no such language" in report.SECTIONS["sdks"](rows)
 
 
 def _jobs(path: Path) -> list[dict[str, object]]:

@@ -79,6 +79,7 @@ SUITES = (
         folder="conformance",
         tests=".",
         processes=2,  # each has server processes of its own
+        marks="not campaign",
         flags=("--whole",),  # coverage is a gate, as are mutants and null servers
         flags_if_quick=("--no-records",),
         marks_if_quick="quick",

@@ -20,6 +20,9 @@ import {
   type Transport,
 } from './transport.ts';
 
+/** An attempt that has taken this long, and outlived a call, is given up: its peer may have gone silent in the handshake. */
+const PATIENCE_MS = 1000;
+
 export class TcpTransport implements Transport {
   readonly #endpoint: Endpoint;
   readonly #log: Log;
@@ -27,6 +30,7 @@ export class TcpTransport implements Transport {
   readonly #links = new Set<TcpLink>(); // all that are not closed yet
   #current: TcpLink | null = null;
   #attempt: Promise<TcpLink> | null = null;
+  #making: { readonly link: TcpLink; readonly since: number } | null = null; // what #attempt is about
   #isClosed = false;
 
   constructor(endpoint: Endpoint, log: Log) {
@@ -79,6 +83,7 @@ export class TcpTransport implements Transport {
       const abort = (): void => finish(() => reject(signal?.reason));
       const timer = setTimeout(() => {
         finish(() => reject(connectionFailed(String(this.#endpoint), 'timed out')));
+        if (this.#attempt === attempt) this.#loseAttempt();
       }, leftMs);
       const finish = (settle: () => void): void => {
         clearTimeout(timer);
@@ -93,8 +98,15 @@ export class TcpTransport implements Transport {
     });
   }
 
+  /** A call's time is up before there is a connection: the next call need not wait for the same one. */
+  #loseAttempt(): void {
+    if (this.#making === null || performance.now() - this.#making.since < PATIENCE_MS) return;
+    this.#making.link.end(connectionFailed(String(this.#endpoint), 'timed out'));
+  }
+
   async #connect(): Promise<TcpLink> {
     const link = new TcpLink(this.#endpoint, this.#notices, this.#log);
+    this.#making = { link, since: performance.now() };
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link)); // never rejects
     const timer = setTimeout(() => {
@@ -104,6 +116,7 @@ export class TcpTransport implements Transport {
       await link.ready;
     } finally {
       clearTimeout(timer);
+      this.#making = null;
     }
     this.#current = link;
     return link;

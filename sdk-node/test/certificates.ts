@@ -30,9 +30,14 @@ export function selfSigned(name: string): Certificate {
   const signature = der(0x03, Buffer.of(0), sign('sha256', signed, privateKey));
   const base64 = seq(signed, ECDSA_WITH_SHA256, signature).toString('base64');
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${lines(base64)}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
+}
+
+/** No line may be empty (RFC 7468), also when the text fills its last one. */
+function lines(base64: string): string {
+  return (base64.match(/.{1,64}/g) ?? []).join('\n');
 }
 
 function alternative(name: string): Buffer {
@@ -44,8 +49,13 @@ function alternative(name: string): Buffer {
 /** One element: its tag, the length of what it holds, and that. */
 function der(tag: number, ...parts: Buffer[]): Buffer {
   const body = Buffer.concat(parts);
-  const length = body.length < 0x80 ? [body.length] : [0x82, body.length >> 8, body.length & 0xff];
-  return Buffer.concat([Buffer.of(tag, ...length), body]);
+  return Buffer.concat([Buffer.of(tag, ...lengthOf(body.length)), body]);
+}
+
+/** In as few bytes as it takes, as DER wants it. */
+function lengthOf(bytes: number): number[] {
+  if (bytes < 0x80) return [bytes];
+  return bytes < 0x100 ? [0x81, bytes] : [0x82, bytes >> 8, bytes & 0xff];
 }
 
 function seq(...parts: Buffer[]): Buffer {
