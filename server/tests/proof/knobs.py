@@ -7,6 +7,8 @@ from typing import Final
 
 SEED: Final = int(os.environ.get("PROOF_SEED", "20261122"))
 SCALE: Final = float(os.environ.get("PROOF_SCALE", "1"))
+# Bounds of time are published at scale 1, where nothing else runs; a smaller run may be on a machine that is starved at moments.
+SLACK: Final = 1.0 if SCALE >= 1 else 3.0
 AGAIN: Final = f"again: PROOF_SEED={SEED} PROOF_SCALE={SCALE:g}"
 
 
