@@ -75,8 +75,8 @@ type connection struct {
 	runtime   *seam.Runtime
 	logf      func(format string, args ...any)
 	newID     func() string
-	own       func() transport // makes the one of another connection to the same server
-	closed    context.Context  // ends when the client is closed
+	own       func(connTimes) transport // makes the one of another connection to the same server
+	closed    context.Context           // ends when the client is closed
 	end       context.CancelFunc
 }
 
@@ -104,8 +104,10 @@ func NewClient(url string, config *Config) (*Client, error) {
 		shared.logf = func(string, ...any) {}
 	}
 	shared.closed, shared.end = context.WithCancel(context.Background())
-	shared.own = func() transport { return newTransport(where, shared.logf) }
-	shared.transport = shared.own()
+	shared.own = func(times connTimes) transport {
+		return newTransport(where.connectingWithin(times.connect), times.silence, shared.logf)
+	}
+	shared.transport = newTransport(where, 0, shared.logf)
 	base := &Client{shared, defaultTimeout, retryPolicy{defaultRetries, defaultRetryBudget}}
 	return base.WithOptions(&Options{Timeout: c.Timeout, Retries: c.Retries, RetryBudget: c.RetryBudget}), nil
 }
@@ -154,6 +156,9 @@ func (c *Client) notices(callback noticeFunc) (stop func()) { return c.transport
 
 // interruptWaits has calls that wait on the server's side answered soon, as if their wait had run out.
 func (c *Client) interruptWaits() { c.transport.interrupt() }
+
+// closeIdle has the next call make a new connection, where nothing is in flight on the one that there is.
+func (c *Client) closeIdle() { c.transport.closeIdle() }
 
 // do carries an operation out and reads its answer. buildErr is why the operation could not be built.
 func do[T any](ctx context.Context, c *Client, op operation[T], buildErr error) (T, error) {

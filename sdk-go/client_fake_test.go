@@ -42,6 +42,7 @@ func (s *scripted) send(_ context.Context, r *request, _ time.Duration) (reply, 
 func (s *scripted) polls() bool                 { return s.polling }
 func (s *scripted) subscribe(noticeFunc) func() { return func() {} }
 func (s *scripted) interrupt()                  {}
+func (s *scripted) closeIdle()                  {}
 func (s *scripted) close()                      { s.closed = true }
 
 // slept is a runtime whose sleeps are noted, and end at once; its clock moves by them.

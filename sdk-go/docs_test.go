@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	docsPage       = "../docs/sdks/go.md"
-	docsHelloLines = 20
-	docsRecipes    = 7
+	docsPage    = "../docs/sdks/go.md"
+	docsRecipes = 7
+	helloLines  = 20 // that the first worker of a page has at the most
 )
 
 // docsMain runs a program of the page, or one of its recipes, by name.
@@ -130,20 +130,26 @@ func workWithTheFirstWorker(t *testing.T, server *serverProcess, binary string) 
 
 func TestTheFirstWorkerOfTheDocsIsShort(t *testing.T) {
 	t.Parallel()
-	lines := 0
-	for _, line := range strings.Split(docsSnippets(t)[0], "\n") {
-		if strings.TrimSpace(line) != "" {
-			lines++
-		}
-	}
-	if lines > docsHelloLines {
+	if lines := linesOf(snippetsOf(t, docsPage)[0]); lines > helloLines {
 		t.Errorf("it has %d lines", lines)
 	}
 }
 
-func docsSnippets(t *testing.T) []string {
+// linesOf is how many lines of text are not blank.
+func linesOf(text string) int {
+	lines := 0
+	for _, line := range strings.Split(text, "\n") {
+		if strings.TrimSpace(line) != "" {
+			lines++
+		}
+	}
+	return lines
+}
+
+// snippetsOf is the Go code of a page.
+func snippetsOf(t *testing.T, page string) []string {
 	t.Helper()
-	text, err := os.ReadFile(docsPage)
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,15 +163,9 @@ func docsSnippets(t *testing.T) []string {
 // writeDocs makes a module of the snippets: a package for each program, and one for all recipes, by the names of their functions.
 func writeDocs(t *testing.T, module string, server *serverProcess) (programs []string, recipes map[string]string) {
 	t.Helper()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const path = "github.com/jobwire/jobwire/sdk-go"
-	writeFile(t, filepath.Join(module, "go.mod"),
-		fmt.Sprintf("module docs\n\ngo 1.22\n\nrequire %s v0.0.0\n\nreplace %s => %s\n", path, path, here))
+	writeModule(t, module, "docs")
 	recipes = make(map[string]string)
-	for i, snippet := range docsSnippets(t) {
+	for i, snippet := range snippetsOf(t, docsPage) {
 		switch found := docsRecipe.FindStringSubmatch(snippet); {
 		case found != nil:
 			recipes[found[1]] = snippet
@@ -198,6 +198,18 @@ func trimLines(text string) string {
 		lines[i] = strings.TrimSpace(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// writeModule makes folder a module that has this SDK.
+func writeModule(t *testing.T, folder, name string) {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "github.com/jobwire/jobwire/sdk-go"
+	writeFile(t, filepath.Join(folder, "go.mod"),
+		fmt.Sprintf("module %s\n\ngo 1.22\n\nrequire %s v0.0.0\n\nreplace %s => %s\n", name, path, path, here))
 }
 
 func goCommand(t *testing.T, folder string, arguments ...string) {

@@ -37,6 +37,13 @@ func (e *endpoint) address() string { return net.JoinHostPort(e.host, e.port) }
 
 func (e *endpoint) String() string { return e.scheme + "://" + e.address() + e.prefix }
 
+// connectingWithin is the same server, for connections that are made within limit.
+func (e *endpoint) connectingWithin(limit time.Duration) *endpoint {
+	same := *e
+	same.connectTimeout = min(e.connectTimeout, limit)
+	return &same
+}
+
 // resolve is the endpoint of a client's arguments; JOBWIRE_URL and JOBWIRE_TOKEN stand in for those that are empty. Its errors
 // never show the token or a password.
 func resolve(text string, config *Config) (*endpoint, error) {

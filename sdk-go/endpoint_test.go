@@ -96,7 +96,7 @@ func TestTheTokenIsShownNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	link := newTCPLink(nil, client.endpoint, &subscribers{})
+	link := newTCPLink(nil, client.endpoint, 0, &subscribers{})
 
 	for _, value := range []any{config, &config, client, *client, client.endpoint, *client.endpoint, client.transport, client.WithOptions(nil)} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

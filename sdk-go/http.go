@@ -36,6 +36,7 @@ var (
 // was cancelled is closed. No redirect is followed: that would carry the token, or repeat the work, where nobody asked for it.
 type httpTransport struct {
 	endpoint *endpoint
+	silence  time.Duration // the longest try: nothing can be asked beside a request (JW-SDK-13); 0 is no limit
 	pool     *http.Transport
 
 	mu     sync.Mutex
@@ -53,8 +54,10 @@ type httpCall struct {
 	conn  atomic.Pointer[trackedConn] // nil until the request has one, so that the server may have seen it
 }
 
-func newHTTPTransport(where *endpoint) *httpTransport {
-	t := &httpTransport{endpoint: where, calls: map[*httpCall]struct{}{}, conns: map[net.Conn]struct{}{}}
+func newHTTPTransport(where *endpoint, silence time.Duration) *httpTransport {
+	t := &httpTransport{
+		endpoint: where, silence: silence, calls: map[*httpCall]struct{}{}, conns: map[net.Conn]struct{}{},
+	}
 	t.pool = &http.Transport{
 		DialContext:            t.dial,
 		DialTLSContext:         t.dial,
@@ -76,6 +79,9 @@ func (t *httpTransport) send(ctx context.Context, r *request, timeout time.Durat
 	sent, err := t.newRequest(r)
 	if err != nil {
 		return reply{}, err
+	}
+	if t.silence > 0 {
+		timeout = min(timeout, t.silence)
 	}
 	answer, err := t.exchange(ctx, sent, timeout, r.wait > 0)
 	if errors.Is(err, errInterrupted) {
@@ -206,6 +212,8 @@ func (t *httpTransport) interrupt() {
 		}
 	}
 }
+
+func (t *httpTransport) closeIdle() { t.pool.CloseIdleConnections() }
 
 func (t *httpTransport) close() {
 	t.mu.Lock()

@@ -43,11 +43,11 @@ func newInsideClient(answer inside.AnswerFunc) *Client {
 		panic("jobwire: " + err.Error()) // for the arguments are good
 	}
 	client.transport.close()
-	client.own = func() transport {
+	client.own = func(connTimes) transport {
 		closed, end := context.WithCancel(context.Background())
 		return &insideTransport{answer, closed, end}
 	}
-	client.transport = client.own()
+	client.transport = client.own(connTimes{})
 	return client
 }
 
@@ -82,6 +82,7 @@ func (t *insideTransport) send(ctx context.Context, r *request, _ time.Duration)
 func (t *insideTransport) polls() bool                 { return true }
 func (t *insideTransport) subscribe(noticeFunc) func() { return func() {} }
 func (t *insideTransport) interrupt()                  {}
+func (t *insideTransport) closeIdle()                  {}
 func (t *insideTransport) close()                      { t.end() }
 
 // --- one job at a time ---

@@ -21,6 +21,7 @@ import (
 // wait for the same.
 type tcpTransport struct {
 	endpoint *endpoint
+	silence  time.Duration // how long the server may say nothing while calls are in flight; 0 is for ever
 	logf     func(format string, args ...any)
 	notices  subscribers
 	stopped  context.Context // ends when the transport is closed
@@ -36,20 +37,18 @@ type tcpTransport struct {
 
 var _ transport = (*tcpTransport)(nil)
 
-// maxStuck: an attempt that has taken this long, and outlived a call, is given up: its peer may have gone silent in the handshake.
-const maxStuck = time.Second
+// minAttempt is the time that an attempt to connect has at least, however soon the call that began it is over.
+const minAttempt = time.Second
 
 // tcpAttempt is a connection in the making, for which any number of callers wait. link and err are set before done is closed.
 type tcpAttempt struct {
-	since  time.Time
-	giveUp context.CancelFunc
-	done   chan struct{}
-	link   *tcpLink
-	err    error
+	done chan struct{}
+	link *tcpLink
+	err  error
 }
 
-func newTCPTransport(where *endpoint, logf func(string, ...any)) *tcpTransport {
-	t := &tcpTransport{endpoint: where, logf: logf, links: map[*tcpLink]struct{}{}}
+func newTCPTransport(where *endpoint, silence time.Duration, logf func(string, ...any)) *tcpTransport {
+	t := &tcpTransport{endpoint: where, silence: silence, logf: logf, links: map[*tcpLink]struct{}{}}
 	t.stopped, t.stop = context.WithCancel(context.Background())
 	return t
 }
@@ -69,8 +68,9 @@ func (t *tcpTransport) send(ctx context.Context, r *request, timeout time.Durati
 	}
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
+	end := time.Now().Add(timeout)
 	for {
-		link, err := t.usable(ctx, timer)
+		link, err := t.usable(ctx, timer, end)
 		if err != nil {
 			return reply{}, err
 		}
@@ -85,8 +85,8 @@ func (t *tcpTransport) send(ctx context.Context, r *request, timeout time.Durati
 	}
 }
 
-// usable is a connection that takes requests.
-func (t *tcpTransport) usable(ctx context.Context, timer *time.Timer) (*tcpLink, error) {
+// usable is a connection that takes requests. timer fires at end, when the call's time is over.
+func (t *tcpTransport) usable(ctx context.Context, timer *time.Timer, end time.Time) (*tcpLink, error) {
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()
@@ -98,38 +98,39 @@ func (t *tcpTransport) usable(ctx context.Context, timer *time.Timer) (*tcpLink,
 	}
 	attempt := t.attempt
 	if attempt == nil {
-		making, giveUp := context.WithTimeout(t.stopped, t.endpoint.connectTimeout)
-		attempt = &tcpAttempt{since: time.Now(), giveUp: giveUp, done: make(chan struct{})}
+		attempt = &tcpAttempt{done: make(chan struct{})}
 		t.attempt = attempt
 		t.running.Add(1)
-		go t.make(making, attempt)
+		go t.make(attempt, attemptTime(t.endpoint.connectTimeout, timeLeft(ctx, end)))
 	}
 	t.mu.Unlock()
 	select {
 	case <-attempt.done:
 		return attempt.link, attempt.err
 	case <-timer.C:
-		attempt.lose()
 		return nil, connectionFailed(t.endpoint, "timed out", nil)
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			attempt.lose()
-		}
 		return nil, ctx.Err()
 	}
 }
 
-// lose is told that a call's time was up before there was a connection: the next call need not wait for the same one.
-func (a *tcpAttempt) lose() {
-	if time.Since(a.since) >= maxStuck {
-		a.giveUp()
+// timeLeft is how long a call has until end, or until its context's deadline where that comes first.
+func timeLeft(ctx context.Context, end time.Time) time.Duration {
+	if deadline, has := ctx.Deadline(); has && deadline.Before(end) {
+		end = deadline
 	}
+	return time.Until(end)
 }
 
-// make fills an attempt, for whoever waits for it.
-func (t *tcpTransport) make(ctx context.Context, attempt *tcpAttempt) {
+// attemptTime is how long an attempt to connect may take that a call begins with left of its own time. Its peer may have gone
+// silent in the handshake: calls that come after this one need not wait for the same attempt.
+func attemptTime(limit, left time.Duration) time.Duration { return min(limit, max(minAttempt, left)) }
+
+// make fills an attempt within timeout, for whoever waits for it.
+func (t *tcpTransport) make(attempt *tcpAttempt, timeout time.Duration) {
 	defer t.running.Done()
-	defer attempt.giveUp()
+	ctx, cancel := context.WithTimeout(t.stopped, timeout)
+	defer cancel()
 	link, err := t.connect(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -154,7 +155,7 @@ func (t *tcpTransport) connect(ctx context.Context) (*tcpLink, error) {
 	if err != nil {
 		return nil, err
 	}
-	link := newTCPLink(conn, t.endpoint, &t.notices)
+	link := newTCPLink(conn, t.endpoint, t.silence, &t.notices)
 	t.running.Add(1)
 	go func() {
 		defer t.running.Done()
@@ -179,6 +180,12 @@ func (t *tcpTransport) forget(link *tcpLink) {
 func (t *tcpTransport) interrupt() {
 	for _, link := range t.open() {
 		link.interrupt()
+	}
+}
+
+func (t *tcpTransport) closeIdle() {
+	for _, link := range t.open() {
+		link.endIfIdle()
 	}
 }
 

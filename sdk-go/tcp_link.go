@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// silence: a connection on which a call timed out is trusted further only if the server was heard this recently.
-	silence = 5 * time.Second
+	// lately: a connection on which a call timed out is trusted further only if the server was heard this recently.
+	lately = 5 * time.Second
 	// lastWords is how long the server's last lines may take once nothing can be written any more.
 	lastWords  = time.Second
 	readBuffer = 64 << 10 // bytes a read
@@ -56,15 +56,19 @@ type tcpLink struct {
 	calls   map[int64]*tcpCall
 	unsent  []byte
 	heardAt time.Time
-	err     error // why it was given up
+	silence wire.Silence // without a limit, nobody looks
+	watch   *time.Timer  // runs while calls are in flight; nil before the first, and where nobody looks
+	err     error        // why it was given up
 }
 
-func newTCPLink(conn net.Conn, where *endpoint, notices *subscribers) *tcpLink {
+// newTCPLink is a link on which the server may say nothing for silence while calls are in flight, or for ever when that is 0.
+func newTCPLink(conn net.Conn, where *endpoint, silence time.Duration, notices *subscribers) *tcpLink {
 	hello := wire.Hello{Name: where.clientName, Version: Version, Token: where.token.reveal()}
 	return &tcpLink{
 		conn: conn, endpoint: where, notices: notices,
 		shaken: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		session: wire.NewSession(hello, limitLineBytes, wire.MaxAnswer), calls: map[int64]*tcpCall{},
+		silence: wire.Silence{Limit: silence},
 	}
 }
 
@@ -114,6 +118,9 @@ func (l *tcpLink) submit(cmd string, payload []byte, waits bool) (*tcpCall, erro
 		return nil, refused
 	}
 	call := &tcpCall{rid: rid, waits: waits, sentAt: time.Now(), done: make(chan struct{})}
+	if len(l.calls) == 0 {
+		l.startWatch(call.sentAt)
+	}
 	l.calls[rid] = call
 	l.unsent = unsent
 	l.wakeWriter()
@@ -145,7 +152,7 @@ func (l *tcpLink) expire(call *tcpCall) bool {
 		l.mu.Unlock()
 		return false
 	}
-	delete(l.calls, call.rid)
+	l.drop(call.rid)
 	poisoned := l.session.Abandon(call.rid, false) || l.isSilent(call)
 	l.mu.Unlock()
 	if poisoned {
@@ -156,7 +163,7 @@ func (l *tcpLink) expire(call *tcpCall) bool {
 
 // isSilent says whether nothing was heard since call was sent, or lately: the connection may be half open, and is given up.
 func (l *tcpLink) isSilent(call *tcpCall) bool {
-	return !l.heardAt.After(call.sentAt) || time.Since(l.heardAt) > silence
+	return !l.heardAt.After(call.sentAt) || time.Since(l.heardAt) > lately
 }
 
 // leave forgets a call whose caller's context has ended; jobs in its answer are given back. A pull that waits is called off, so that
@@ -167,7 +174,7 @@ func (l *tcpLink) leave(call *tcpCall, late bool) bool {
 		l.mu.Unlock()
 		return false
 	}
-	delete(l.calls, call.rid)
+	l.drop(call.rid)
 	poisoned := l.session.Abandon(call.rid, true)
 	if call.waits && !poisoned {
 		l.queue(l.session.Abort(nil, call.rid))
@@ -192,9 +199,16 @@ func (l *tcpLink) interrupt() {
 }
 
 // end gives the connection up; all calls fail with err.
-func (l *tcpLink) end(err error) {
+func (l *tcpLink) end(err error) { l.endWith(err, false) }
+
+// endIfIdle gives the connection up unless a call is in flight.
+func (l *tcpLink) endIfIdle() {
+	l.endWith(connectionLost(l.endpoint, "it was idle, and another one dead", nil), true)
+}
+
+func (l *tcpLink) endWith(err error, onlyIdle bool) {
 	l.mu.Lock()
-	if l.err != nil {
+	if l.err != nil || (onlyIdle && len(l.calls) > 0) {
 		l.mu.Unlock()
 		return
 	}
@@ -202,6 +216,7 @@ func (l *tcpLink) end(err error) {
 	l.takes.Store(false)
 	calls := l.calls
 	l.calls = nil
+	l.stopWatch()
 	close(l.ended)
 	l.mu.Unlock()
 	abort(l.conn)

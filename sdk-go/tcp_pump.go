@@ -96,6 +96,7 @@ func (l *tcpLink) feed(data []byte) (told []wire.Noticed, err error) {
 		return nil, nil // it was given up while these bytes came
 	}
 	l.heardAt = time.Now()
+	l.silence.Begin(l.heardAt)
 	for _, event := range l.session.Feed(data) {
 		switch event := event.(type) {
 		case wire.Noticed:
@@ -135,7 +136,7 @@ func (l *tcpLink) handle(event wire.Event) {
 // take is the call that waits for the answer to rid, which the session knows to be one.
 func (l *tcpLink) take(rid int64) *tcpCall {
 	call := l.calls[rid]
-	delete(l.calls, rid)
+	l.drop(rid)
 	return call
 }
 

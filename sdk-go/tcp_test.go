@@ -203,3 +203,25 @@ func TestAWaitThatIsInterruptedIsCalledOffOnTheSameConnection(t *testing.T) {
 	same(t, nil, err)
 	same(t, 0, len(jobs))
 }
+
+func TestAnIdleConnectionIsLeftAndOneWithACallInFlightIsNot(t *testing.T) {
+	t.Parallel()
+	server := newPeer(t)
+	client := server.client("tcp", nil)
+	ack := func() (bool, error) { return client.Ack(context.Background(), &Job{ID: "j"}, nil) }
+	first := inBackground(ack)
+	old := server.acceptReady()
+	old.say(`{"ok":true,"rid":%d}`, old.expect("ack").RID)
+	_, err := await(t, first)
+	same(t, nil, err)
+
+	client.closeIdle()
+	second := inBackground(ack)
+	conn := server.acceptReady()
+	asked := conn.expect("ack")
+	client.closeIdle()
+	conn.say(`{"ok":true,"rid":%d}`, asked.RID)
+
+	_, err = await(t, second)
+	same(t, nil, err)
+}

@@ -22,16 +22,19 @@ type transport interface {
 	subscribe(callback noticeFunc) (stop func())
 	// interrupt has requests that wait on the server's side (pull, heartbeat_batch) answered soon, as if their time were up.
 	interrupt()
+	// closeIdle closes the connections on which nothing is in flight; for who has found another one to the same server dead.
+	closeIdle()
 	// close closes every connection and ends what runs; calls in flight fail with CLIENT_CLOSED. Idempotent.
 	close()
 }
 
-// newTransport is the one that the scheme of the address asks for.
-func newTransport(where *endpoint, logf func(format string, args ...any)) transport {
+// newTransport is the one that the scheme of the address asks for. Its server may say nothing for silence while calls are in flight,
+// or for ever when that is 0.
+func newTransport(where *endpoint, silence time.Duration, logf func(format string, args ...any)) transport {
 	if where.isTCP() {
-		return newTCPTransport(where, logf)
+		return newTCPTransport(where, silence, logf)
 	}
-	return newHTTPTransport(where)
+	return newHTTPTransport(where, silence)
 }
 
 // notice is a line that the server sent by itself: job.cancel or lease.lost with an id and a lease, goaway, or one of a newer

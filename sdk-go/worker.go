@@ -44,9 +44,8 @@ type Worker struct {
 	loops    sync.WaitGroup     // fetch, settle and heart
 	runners  sync.WaitGroup     // the handlers
 
-	// mu guards what follows; changed is closed and made anew at each change that somebody may wait for.
-	mu        sync.Mutex
-	changed   chan struct{}
+	// mu guards what follows, and tells of each change that somebody may wait for.
+	mu        watchedMutex
 	state     workerPhase
 	handlers  handlerTable
 	slots     jobSlots
@@ -91,6 +90,9 @@ func NewWorker(client *Client, config *WorkerConfig) (*Worker, error) {
 		say = client.logf
 	}
 	logf := func(format string, args ...any) { say("jobwire: "+format, args...) }
+	if !client.endpoint.isTCP() {
+		options.wait = min(options.wait, options.silence/2) // so that one that is lost stands out (JW-SDK-13)
+	}
 	w := newWorker(config, options, client.runtime, client.workerConn, client.newID, logf)
 	w.client = client
 	w.progress = client.WithOptions(&Options{Timeout: callTimeout, Retries: 1}).Progress
@@ -112,7 +114,6 @@ func newWorker(
 		held:      newHeldJobs(),
 		fatal:     make(chan struct{}),
 		over:      make(chan struct{}),
-		changed:   make(chan struct{}),
 		state:     phaseNew,
 		handlers:  make(handlerTable),
 		slots:     jobSlots{total: options.concurrency},
@@ -120,11 +121,10 @@ func newWorker(
 	}
 	w.draining, w.drain = context.WithCancel(context.Background())
 	w.link = &sharedLink{runtime: runtime, logf: logf, onFatal: w.refused}
-	w.settler = newSettler(connect, newLedger(w.held, w.settled, logf), runtime, w.link)
+	w.settler = newSettler(connect, newLedger(w.held, w.settled, logf), options, runtime, w.link)
 	w.heart = &heart{
 		connect: connect, held: w.held, options: options, runtime: runtime, link: w.link, logf: logf,
-		report: w.report, onDeaf: w.fetchAnew, onBack: w.settler.leaveIfSilentSince, quiet: make(chan struct{}),
-		hearing: hearing{interval: options.heartbeat},
+		report: w.report, onDeaf: w.fetchAnew, quiet: make(chan struct{}), hearing: hearing{interval: options.heartbeat},
 	}
 	return w
 }

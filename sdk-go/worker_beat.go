@@ -75,18 +75,3 @@ func (h *hearing) mustRebuild(deaf bool, free int, now time.Time) bool {
 	h.rebuiltAt = now
 	return true
 }
-
-// outage remembers that heartbeats failed, until a pull has left after that: what lost them may have lost the pull that was on
-// its way, which would else wait for its whole time, and what it was given with it.
-type outage struct {
-	failedAt time.Time // of the last failure; zero when there was none since
-}
-
-// outlived says whether the last pull, which left at lastPull (zero when there was none), left before the last failure.
-func (o *outage) outlived(lastPull time.Time) bool {
-	if o.failedAt.IsZero() || lastPull.IsZero() || lastPull.After(o.failedAt) {
-		o.failedAt = time.Time{}
-		return false
-	}
-	return true
-}

@@ -21,6 +21,8 @@ type workerConn interface {
 	notices(callback noticeFunc) (stop func())
 	// interruptWaits has a pull that waits on the server's side answered soon, as if its wait had run out.
 	interruptWaits()
+	// closeIdle has the next call make a new connection, where nothing is in flight on the one that there is.
+	closeIdle()
 }
 
 var _ workerConn = (*Client)(nil)
@@ -29,15 +31,22 @@ var _ workerConn = (*Client)(nil)
 // lost: its calls are small, and repeating them is free.
 const callTimeout = 10 * time.Second
 
-// workerConn is a connection of its own to the server of c. An answer may be overdue for timeout.
-func (c *Client) workerConn(timeout time.Duration) workerConn {
-	own := &connection{endpoint: c.endpoint, transport: c.own(), runtime: c.runtime, logf: c.logf, newID: c.newID}
-	own.closed, own.end = context.WithCancel(context.Background())
-	return &Client{own, min(timeout, c.timeout), retryPolicy{}}
+// connTimes is how long a worker waits on one of its connections.
+type connTimes struct {
+	connect time.Duration // for the connection to be made, at most
+	answer  time.Duration // for an answer that is overdue, before it counts as lost
+	silence time.Duration // for a sign of life while calls are in flight, before the connection counts as lost; 0 is for ever
 }
 
-// connectFunc makes a connection; an answer may be overdue for timeout before it counts as lost.
-type connectFunc func(timeout time.Duration) workerConn
+// workerConn is a connection of its own to the server of c.
+func (c *Client) workerConn(times connTimes) workerConn {
+	own := &connection{endpoint: c.endpoint, transport: c.own(times), runtime: c.runtime, logf: c.logf, newID: c.newID}
+	own.closed, own.end = context.WithCancel(context.Background())
+	return &Client{own, min(times.answer, c.timeout), retryPolicy{}}
+}
+
+// connectFunc makes a connection.
+type connectFunc func(connTimes) workerConn
 
 func isRetryable(err error) bool {
 	var e *Error

@@ -212,16 +212,3 @@ func TestHearingRebuildsAtOnceAndThenOnceAnInterval(t *testing.T) {
 		t.Errorf("want %v, got %v", want, got)
 	}
 }
-
-func TestOutageIsRememberedUntilAPullHasLeftAfterIt(t *testing.T) {
-	t.Parallel()
-	o := outage{failedAt: at(10)}
-
-	got := []bool{o.outlived(at(9)), o.outlived(at(9)), o.outlived(at(11)), o.outlived(at(9))}
-	o.failedAt = at(20)
-	got = append(got, o.outlived(time.Time{}))
-
-	if want := []bool{true, true, false, false, false}; !slices.Equal(want, got) {
-		t.Errorf("want %v, got %v", want, got)
-	}
-}

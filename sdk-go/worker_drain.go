@@ -24,10 +24,10 @@ func (w *Worker) drainAll(ctx context.Context) {
 	w.drain()
 	w.heart.poke() // tells the server `quiet`
 	w.endFetching()
-	if !w.await(ctx, func() bool { return len(w.active) == 0 }) {
+	if !w.mu.await(ctx, func() bool { return len(w.active) == 0 }) {
 		w.giveBackRunning()
 	}
-	if !w.awaitFor(settleNotice, func() bool { return w.slots.held == 0 }) {
+	if !w.mu.awaitFor(settleNotice, func() bool { return w.slots.held == 0 }) {
 		for _, held := range w.held.all() {
 			w.logf("outcome of job %s not delivered", held.job.ID)
 		}
@@ -53,7 +53,7 @@ func (w *Worker) endFetching() {
 		} else if leave != nil {
 			leave()
 		}
-		if w.awaitFor(interruptGap, func() bool { return !w.fetching }) {
+		if w.mu.awaitFor(interruptGap, func() bool { return !w.fetching }) {
 			return
 		}
 	}
@@ -66,7 +66,7 @@ func (w *Worker) giveBackRunning() {
 		held.stop(ErrShutdown)
 	}
 	w.mu.Unlock()
-	if w.awaitFor(stopNotice, func() bool { return len(w.active) == 0 }) {
+	if w.mu.awaitFor(stopNotice, func() bool { return len(w.active) == 0 }) {
 		return
 	}
 	for _, held := range w.abandonActive() {
@@ -89,35 +89,6 @@ func (w *Worker) abandonActive() []*heldJob {
 		left = append(left, held)
 	}
 	return left
-}
-
-// await waits until claim holds, or ctx ends; whether it holds. claim is asked under the mutex, at each change.
-func (w *Worker) await(ctx context.Context, claim func() bool) bool {
-	for {
-		w.mu.Lock()
-		holds, changed := claim(), w.changed
-		w.mu.Unlock()
-		if holds {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-func (w *Worker) awaitFor(d time.Duration, claim func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	return w.await(ctx, claim)
-}
-
-// tellChange wakes those who wait for a change. The mutex is held.
-func (w *Worker) tellChange() {
-	close(w.changed)
-	w.changed = make(chan struct{})
 }
 
 func (w *Worker) awaitQuiet() {

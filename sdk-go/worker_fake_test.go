@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,20 +25,20 @@ type fakeCall struct {
 
 // fakeServer plays the server for a worker: what it is told to do wrong it does in order, the rest works.
 type fakeServer struct {
-	mu      sync.Mutex
-	changed chan struct{}
-	ready   []*Job
-	given   map[string][]*Job // by request id
-	ended   map[string]string // job id → how it was settled
-	calls   []fakeCall
-	opened  int
-	closed  int
-	away    bool
-	faults  map[string][]fakeFault // by operation, the next first
-	news    HeartbeatBatchResult   // for the next heartbeat that may be held
-	listen  map[int]noticeFunc
-	hook    func(op string) // called for each call, without the lock; set before the worker runs
-	lines   []string        // that were logged
+	mu     watchedMutex
+	ready  []*Job
+	given  map[string][]*Job // by request id
+	ended  map[string]string // job id → how it was settled
+	calls  []fakeCall
+	opened int
+	closed int
+	idled  int // how often connections were closed because they were idle
+	away   bool
+	faults map[string][]fakeFault // by operation, the next first
+	news   HeartbeatBatchResult   // for the next heartbeat that may be held
+	listen map[int]noticeFunc
+	hook   func(op string) // called for each call, without the lock; set before the worker runs
+	lines  []string        // that were logged
 }
 
 // fakeFault is what goes wrong with one call: err comes back, after the work was done where it says so. Without err it hangs.
@@ -50,7 +49,7 @@ type fakeFault struct {
 
 func newFakeServer() *fakeServer {
 	return &fakeServer{
-		changed: make(chan struct{}), given: make(map[string][]*Job), ended: make(map[string]string),
+		given: make(map[string][]*Job), ended: make(map[string]string),
 		faults: make(map[string][]fakeFault), listen: make(map[int]noticeFunc),
 	}
 }
@@ -60,33 +59,13 @@ func (f *fakeServer) update(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
-	close(f.changed)
-	f.changed = make(chan struct{})
-}
-
-// until waits for claim, which is asked under the lock; false when ctx ends first.
-func (f *fakeServer) until(ctx context.Context, claim func() bool) bool {
-	for {
-		f.mu.Lock()
-		holds, changed := claim(), f.changed
-		f.mu.Unlock()
-		if holds {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
-		}
-	}
+	f.mu.tell()
 }
 
 // wait fails the test when claim does not come to hold.
 func (f *fakeServer) wait(t *testing.T, what string, claim func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if !f.until(ctx, claim) {
+	if !f.mu.awaitFor(patience, claim) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		t.Fatalf("%s did not come; ended %v, calls %v, log %q", what, f.ended, f.calls, f.lines)
@@ -141,7 +120,7 @@ func (f *fakeServer) logged(text string) int {
 	return strings.Count(strings.Join(f.lines, "\n"), text)
 }
 
-func (f *fakeServer) connect(time.Duration) workerConn {
+func (f *fakeServer) connect(connTimes) workerConn {
 	conn := &fakeConn{server: f}
 	f.update(func() { f.opened++; conn.number = f.opened })
 	return conn

@@ -53,7 +53,7 @@ func (c *fakeConn) Pull(ctx context.Context, queues []string, opts *PullOptions)
 	if err != nil || len(jobs) > 0 || opts.Wait == 0 {
 		return jobs, err
 	}
-	answered := c.server.until(ctx, func() bool {
+	answered := c.server.mu.await(ctx, func() bool {
 		jobs = c.server.give(opts)
 		c.waits = len(jobs) == 0 && !c.server.away && !c.interrupted
 		return !c.waits
@@ -173,7 +173,7 @@ func (c *fakeConn) HeartbeatBatch(ctx context.Context, items []HeartbeatItem, op
 	}
 	held, cancel := context.WithTimeout(ctx, opts.Wait)
 	defer cancel()
-	isNews := c.server.until(held, func() bool {
+	isNews := c.server.mu.await(held, func() bool {
 		news := c.server.news
 		c.server.news = HeartbeatBatchResult{}
 		answer.Lost, answer.Cancelled, answer.Deaf = news.Lost, news.Cancelled, news.Deaf
@@ -191,6 +191,8 @@ func (c *fakeConn) notices(listen noticeFunc) func() {
 }
 
 func (c *fakeConn) interruptWaits() { c.server.update(func() { c.interrupted = c.waits }) }
+
+func (c *fakeConn) closeIdle() { c.server.update(func() { c.server.idled++ }) }
 
 func (c *fakeConn) Close() error {
 	c.server.update(func() { c.server.closed++ })

@@ -14,7 +14,7 @@ func (w *Worker) fetch(base context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fetching = false
-	w.tellChange()
+	w.mu.tell()
 }
 
 // fetchAnew leaves a connection that brings nothing. The open pull is asked again over a new one, with the same request id.
@@ -28,7 +28,7 @@ func (w *Worker) fetchAnew() {
 
 // fetchOver pulls over one connection, until that is left or the worker drains.
 func (w *Worker) fetchOver(base context.Context) {
-	conn := w.connect(callTimeout)
+	conn := w.connect(w.options.calls(callTimeout))
 	defer conn.Close()
 	defer conn.notices(w.onNotice)()
 	// A drain ends the waiting at once, but not the pull that is on its way: that is interrupted, and may bring jobs.
@@ -59,7 +59,7 @@ func (w *Worker) nextPlan(ctx context.Context) *pullPlan {
 		plan = w.plan
 		return plan != nil
 	}
-	if !w.await(ctx, canAsk) || ctx.Err() != nil {
+	if !w.mu.await(ctx, canAsk) || ctx.Err() != nil {
 		return nil
 	}
 	return plan
@@ -81,6 +81,7 @@ func (w *Worker) fetchOnce(ctx, base context.Context, conn workerConn, plan *pul
 	case ctx.Err() != nil || w.draining.Err() != nil: // we left ourselves
 		return 0
 	}
+	w.settler.doubt()
 	return w.link.failed(channelFetch, err)
 }
 
@@ -111,7 +112,7 @@ func (w *Worker) accept(base context.Context, plan *pullPlan, jobs []*Job) {
 		w.runners.Add(1)
 		go w.runJob(ctx, held)
 	}
-	w.tellChange()
+	w.mu.tell()
 	w.mu.Unlock()
 	for _, held := range late {
 		w.settle(held, &settlement{kind: settleRelease, job: held.job})
@@ -145,7 +146,7 @@ func (w *Worker) recoverLastPull(base context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(base, fetchNotice)
 	defer cancel()
-	conn := w.connect(fetchNotice)
+	conn := w.connect(w.options.calls(fetchNotice))
 	defer conn.Close()
 	jobs, err := w.pull(ctx, conn, plan, 0)
 	if err != nil {

@@ -108,40 +108,40 @@ func TestAPullWhoseAnswerWasLostIsAskedAgainAndBringsTheSameJobs(t *testing.T) {
 	}
 }
 
-// Both the server's word and heartbeats that failed have an open pull asked again over a new connection.
-func TestAPullThatIsNotAnsweredIsAskedAgainOverANewConnection(t *testing.T) {
+func TestAPullThatFailsHasTheIdleConnectionForOutcomesLeft(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		lose func(server *fakeServer)
-	}{
-		{"WhenTheServerFindsTheWorkerDeaf", func(server *fakeServer) { server.tell(HeartbeatBatchResult{Deaf: true}) }},
-		{"WhenHeartbeatsFailed", func(server *fakeServer) {
-			server.fail("heartbeat_batch", fakeFault{err: coded("CONNECTION_LOST")})
-		}},
+	server := newFakeServer()
+	server.push(job("j", "job", "1"))
+	server.start(t, WorkerConfig{Concurrency: 1}, func(w *Worker) {
+		w.Handle("job", func(context.Context, *Job) (any, error) { return nil, nil })
+	})
+	server.waitEnded(t, "j", "ack")
+
+	server.fail("pull", fakeFault{err: coded("CONNECTION_LOST")})
+	server.push(job("k", "job", "1"))
+
+	server.wait(t, "the end of an idle connection", func() bool { return server.idled == 1 })
+}
+
+func TestADeafWorkersPullIsAskedAgainOverANewConnection(t *testing.T) {
+	t.Parallel()
+	server := newFakeServer()
+	server.fail("pull", fakeFault{}) // it hangs
+	server.start(t, WorkerConfig{Heartbeat: 50 * time.Millisecond}, func(w *Worker) {
+		w.Handle("job", func(context.Context, *Job) (any, error) { return nil, nil })
+	})
+	server.waitCalls(t, "pull", 1)
+
+	server.push(job("j", "job", "1"))
+	server.tell(HeartbeatBatchResult{Deaf: true})
+
+	server.waitEnded(t, "j", "ack")
+	pulls := server.callsOf("pull")
+	if pulls[0].pull.RequestID != pulls[1].pull.RequestID || pulls[0].conn == pulls[1].conn {
+		t.Errorf("want the same request over another connection, got %+v and %+v", pulls[0], pulls[1])
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			server := newFakeServer()
-			server.fail("pull", fakeFault{}) // it hangs
-			server.start(t, WorkerConfig{Heartbeat: 50 * time.Millisecond}, func(w *Worker) {
-				w.Handle("job", func(context.Context, *Job) (any, error) { return nil, nil })
-			})
-			server.waitCalls(t, "pull", 1)
-
-			server.push(job("j", "job", "1"))
-			test.lose(server)
-
-			server.waitEnded(t, "j", "ack")
-			pulls := server.callsOf("pull")
-			if pulls[0].pull.RequestID != pulls[1].pull.RequestID || pulls[0].conn == pulls[1].conn {
-				t.Errorf("want the same request over another connection, got %+v and %+v", pulls[0], pulls[1])
-			}
-			if server.logged("fetching over a new connection") != 1 {
-				t.Errorf("want one line in the log, got %q", server.lines)
-			}
-		})
+	if server.logged("fetching over a new connection") != 1 {
+		t.Errorf("want one line in the log, got %q", server.lines)
 	}
 }
 
@@ -219,7 +219,7 @@ func TestAJobThatComesBackUnderTheSameNameTakesThePlaceOfTheOldOne(t *testing.T)
 		t.Errorf("want %v, got %v", ErrLeaseLost, cause)
 	}
 	server.waitEnded(t, "j", `ack "by the second"`)
-	if !w.awaitFor(patience, func() bool { return w.slots.held == 0 }) || w.held.len() != 0 {
+	if !w.mu.awaitFor(patience, func() bool { return w.slots.held == 0 }) || w.held.len() != 0 {
 		t.Errorf("want both slots free, got %+v", w.slots)
 	}
 }

@@ -22,15 +22,11 @@ type heart struct {
 	report  func() workerState
 	// onDeaf has jobs fetched over a new connection. It must not block.
 	onDeaf func()
-	// onBack is called with the instant of the last failure once a heartbeat is answered again. It must not block.
-	onBack func(failedAt time.Time)
 	// quiet is closed when the server has heard that the worker drains.
 	quiet chan struct{}
 
 	// These belong to the goroutine of run.
-	failedAt      time.Time // of the last failure since the last answer; zero when there was none
 	hearing       hearing
-	outage        outage
 	speaksSingles bool // after an UNKNOWN_COMMAND: a server of wire version 1
 	saidQuiet     bool
 
@@ -43,14 +39,6 @@ type workerState struct {
 	free     int
 	quiet    bool
 	lastPull time.Time // zero before the first
-}
-
-// heartTimeout is how long an answer may be overdue before the connection counts as dead.
-//
-// A lease of three intervals must outlive one held heartbeat, one that gets lost, and the one that replaces it: 1 (held) + 1/2
-// (overdue) leaves room; the 30 s of a client do not.
-func heartTimeout(options *workerOptions) time.Duration {
-	return max(options.heartbeat/2, 250*time.Millisecond)
 }
 
 // poke sends the next heartbeat now, to say that the worker has changed. Between two turns there is nothing to end: the next one
@@ -74,7 +62,7 @@ func (h *heart) newTurn(ctx context.Context) (context.Context, context.CancelFun
 
 // run beats until ctx ends.
 func (h *heart) run(ctx context.Context) {
-	conn := h.connect(heartTimeout(h.options))
+	conn := h.connect(h.options.beats())
 	defer conn.Close()
 	for ctx.Err() == nil {
 		turn, end := h.newTurn(ctx)
@@ -100,14 +88,13 @@ func (h *heart) beat(ctx context.Context, conn workerConn) time.Duration {
 		h.saidQuiet = true
 		close(h.quiet)
 	}
-	if !h.failedAt.IsZero() {
-		h.onBack(h.failedAt)
-		h.failedAt = time.Time{}
-	}
 	news := newsOf(answer, sent)
 	h.renew(sent, answer.Results, started)
 	h.act(news, sent)
-	h.rebuild(state, news.deaf)
+	if h.hearing.mustRebuild(news.deaf, state.free, h.runtime.Now()) {
+		h.logf("the server finds this worker deaf; fetching over a new connection")
+		h.onDeaf()
+	}
 	return heartbeatPause(h.runtime.Now().Sub(started), !h.speaksSingles, h.options.heartbeat, news.any)
 }
 
@@ -192,8 +179,6 @@ func (h *heart) failed(ctx context.Context, err error) time.Duration {
 		h.speaksSingles = true
 		return 0
 	}
-	h.failedAt = h.runtime.Now()
-	h.outage.failedAt = h.failedAt
 	return min(h.link.failed(channelBeat, err), h.options.heartbeat)
 }
 
@@ -221,19 +206,4 @@ func (h *heart) act(news heartbeatNews, sent []*heldJob) {
 			held.stop(ErrJobCancelled)
 		}
 	}
-}
-
-// rebuild has jobs fetched over a new connection where the old one brings nothing, as the server says, or may be dead.
-func (h *heart) rebuild(state workerState, deaf bool) {
-	outlived := h.outage.outlived(state.lastPull)
-	if !h.hearing.mustRebuild(deaf || outlived, state.free, h.runtime.Now()) {
-		return
-	}
-	h.outage = outage{}
-	why := "the connection was lost"
-	if deaf {
-		why = "the server finds this worker deaf"
-	}
-	h.logf("%s; fetching over a new connection", why)
-	h.onDeaf()
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/jobwire/jobwire/sdk-go/internal/seam"
 )
 
 const beat = 50 * time.Millisecond
@@ -169,30 +167,4 @@ func (f *fakeServer) waitBeatWith(t *testing.T, leases string) {
 	f.wait(t, "a heartbeat with "+leases, func() bool {
 		return slices.ContainsFunc(f.of("heartbeat_batch"), func(c fakeCall) bool { return c.what == leases })
 	})
-}
-
-// The second outage comes within an interval of the first rebuild; the pull that it killed must not wait for ever.
-func TestALostConnectionIsNotForgottenWhileANewOneHasToWait(t *testing.T) {
-	t.Parallel()
-	var now time.Time
-	var rebuilt []time.Time
-	h := &heart{
-		runtime: &seam.Runtime{Now: func() time.Time { return now }}, logf: func(string, ...any) {},
-		hearing: hearing{interval: secs(10)}, onDeaf: func() { rebuilt = append(rebuilt, now) },
-	}
-	beatAt := func(s, pulledAt float64) {
-		now = at(s)
-		h.rebuild(workerState{free: 1, lastPull: at(pulledAt)}, false)
-	}
-
-	h.outage.failedAt = at(99)
-	beatAt(100, 95)
-	h.outage.failedAt = at(103)
-	beatAt(105, 100.5)
-	beatAt(115, 100.5)
-	beatAt(130, 115.5)
-
-	if want := []time.Time{at(100), at(115)}; !slices.Equal(want, rebuilt) {
-		t.Errorf("want %v, got %v", want, rebuilt)
-	}
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// retryCap is the longest pause of the worker's own choice: it tries for ever, and is back soon after a restart of the server.
-	retryCap = 1500 * time.Millisecond
+	retryCap = 1200 * time.Millisecond
 	// echo is how long after a recovery a single failure still belongs to the loss before.
 	echo = 5 * time.Second
 )

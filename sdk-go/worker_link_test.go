@@ -18,7 +18,7 @@ func TestLinkReconnectsAtOnceAndThenEverMoreSlowlyForEver(t *testing.T) {
 
 	want := []time.Duration{0, secs(0.1), secs(0.2), secs(0.4), secs(0.8)}
 	for range 7 {
-		want = append(want, secs(1.5))
+		want = append(want, secs(1.2))
 	}
 	if !slices.Equal(want, got) {
 		t.Errorf("want %v, got %v", want, got)

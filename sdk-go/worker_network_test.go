@@ -94,7 +94,7 @@ func (n *network) close() {
 	n.pipes.Wait()
 }
 
-// A pull that waits on a connection that is half open would wait for its whole time; heartbeats find out, and the worker pulls anew.
+// A pull that waits on a connection that is half open would wait for its whole time; nothing is heard, and the worker pulls anew.
 func aHalfOpenConnectionIsLeft(f *flow, server *serverProcess, scheme string) {
 	port := server.httpPort
 	if scheme == "tcp" {

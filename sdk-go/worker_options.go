@@ -21,9 +21,11 @@ type WorkerConfig struct {
 	Concurrency int
 	// Lease is how long a job is held without a sign of life, 1 s to 12 h; 30 s when left out.
 	Lease time.Duration
-	// Heartbeat is how long it is between two signs of life; a third of the lease when left out.
+	// Heartbeat is how long it is between two signs of life; a third of the lease when left out. A connection with a request
+	// unanswered on which the server says nothing for as long, or for a second where that is longer, is made anew.
 	Heartbeat time.Duration
-	// Wait is how long the server holds a pull open while nothing is ready, at most a minute; 20 s when left out. NoDelay is 0.
+	// Wait is how long the server holds a pull open while nothing is ready, at most a minute; 20 s when left out. NoDelay is 0. Over
+	// HTTP it is at most half of Heartbeat, or half a second where that is longer.
 	Wait time.Duration
 	// Grace is how long running jobs have to end when the worker stops; 30 s when left out. NoDelay is 0. What runs after that is
 	// told to stop and given back, no attempt burnt.
@@ -48,7 +50,9 @@ const (
 	defaultGrace       = 30 * time.Second
 	// heartbeatsALease: two may be lost before the lease is (JW-SDK-8).
 	heartbeatsALease = 3
-	maxConcurrency   = 100_000
+	// minSilence leaves a server that is busy the time for an answer.
+	minSilence     = time.Second
+	maxConcurrency = 100_000
 )
 
 type logFunc func(format string, args ...any)
@@ -61,6 +65,7 @@ type workerOptions struct {
 	concurrency int
 	lease       time.Duration
 	heartbeat   time.Duration
+	silence     time.Duration // how long the server may say nothing while a pull or an outcome is unanswered (JW-SDK-13)
 	wait        time.Duration
 	grace       time.Duration
 	workerID    string
@@ -69,13 +74,15 @@ type workerOptions struct {
 // checkOptions is the settings with their defaults, or an ErrValidation with what was expected and what came.
 func checkOptions(config *WorkerConfig) (*workerOptions, error) {
 	lease := orDefault(config.Lease, defaultWorkerLease)
+	heartbeat := orDefault(config.Heartbeat, lease/heartbeatsALease)
 	o := &workerOptions{
 		queues:      slices.Clone(config.Queues),
 		weights:     slices.Clone(config.Weights),
 		names:       slices.Clone(config.Names),
 		concurrency: orDefault(config.Concurrency, defaultConcurrency),
 		lease:       lease,
-		heartbeat:   orDefault(config.Heartbeat, lease/heartbeatsALease),
+		heartbeat:   heartbeat,
+		silence:     max(heartbeat, minSilence),
 		wait:        explicit(orDefault(config.Wait, defaultWait)),
 		grace:       explicit(orDefault(config.Grace, defaultGrace)),
 		workerID:    orDefault(config.WorkerID, defaultWorkerID()),
@@ -84,6 +91,19 @@ func checkOptions(config *WorkerConfig) (*workerOptions, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// calls is how long to wait on the connections for pulls and for outcomes, where an answer may be overdue for so long.
+func (o *workerOptions) calls(overdue time.Duration) connTimes {
+	return connTimes{connect: o.silence, answer: overdue, silence: o.silence}
+}
+
+// beats is how long to wait on the connection for heartbeats, on which every answer is due within an interval.
+//
+// A lease of three intervals must outlive one held heartbeat, one that gets lost, and the one that replaces it: 1 (held) + 1/2
+// (overdue) leaves room; the 30 s of a client do not.
+func (o *workerOptions) beats() connTimes {
+	return connTimes{connect: o.silence, answer: max(o.heartbeat/2, 250*time.Millisecond)}
 }
 
 func (o *workerOptions) check() error {

@@ -34,6 +34,18 @@ func TestOptionsTakeAnExplicitZero(t *testing.T) {
 	}
 }
 
+// TestASilentConnectionIsGivenUpAfterAnInterval: JW-SDK-13.
+func TestASilentConnectionIsGivenUpAfterAnInterval(t *testing.T) {
+	t.Parallel()
+	for heartbeat, want := range map[float64]float64{0.3: 1, 1: 1, 2.5: 2.5} {
+		o, err := checkOptions(&WorkerConfig{Queues: []string{"q"}, Heartbeat: secs(heartbeat)})
+
+		same(t, nil, err)
+		same(t, connTimes{connect: secs(want), answer: callTimeout, silence: secs(want)}, o.calls(callTimeout))
+		same(t, connTimes{connect: secs(want), answer: max(secs(heartbeat/2), secs(0.25))}, o.beats())
+	}
+}
+
 func TestOptionsThatAreWrongAreRefusedWithWhatWasExpected(t *testing.T) {
 	t.Parallel()
 	change := map[string]func(*WorkerConfig){

@@ -55,7 +55,7 @@ func (w *Worker) ended(held *heldJob, found *settlement) {
 	w.mu.Lock()
 	delete(w.active, held)
 	isAbandoned := held.abandoned
-	w.tellChange()
+	w.mu.tell()
 	w.mu.Unlock()
 	if !isAbandoned {
 		w.settle(held, found)
@@ -84,7 +84,7 @@ func (w *Worker) vacate(held *heldJob) {
 	if !held.done {
 		held.done = true
 		w.slots.vacate()
-		w.tellChange()
+		w.mu.tell()
 	}
 }
 

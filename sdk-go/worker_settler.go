@@ -13,18 +13,18 @@ import (
 type settler struct {
 	connect connectFunc
 	ledger  *ledger
+	options *workerOptions
 	runtime *seam.Runtime
 	link    *sharedLink
 	filled  chan struct{} // holds one token while the outbox may have something
 
-	mu        sync.Mutex
-	outbox    []*settlement
-	heardAt   time.Time          // when the connection was made, or last brought an answer
-	leaveConn context.CancelFunc // ends the settling over this connection; nil before the first
+	mu     sync.Mutex
+	outbox []*settlement
+	conn   workerConn // nil before run
 }
 
-func newSettler(connect connectFunc, ledger *ledger, runtime *seam.Runtime, link *sharedLink) *settler {
-	return &settler{connect: connect, ledger: ledger, runtime: runtime, link: link, filled: make(chan struct{}, 1)}
+func newSettler(connect connectFunc, ledger *ledger, options *workerOptions, runtime *seam.Runtime, link *sharedLink) *settler {
+	return &settler{connect: connect, ledger: ledger, options: options, runtime: runtime, link: link, filled: make(chan struct{}, 1)}
 }
 
 // put has item sent as soon as the previous batch is answered.
@@ -58,44 +58,32 @@ func (s *settler) take() []*settlement {
 	return taken
 }
 
-// leaveIfSilentSince has the outcomes sent over a new connection, also those that are on their way, unless the old one has brought an
-// answer since. A repeat is safe, for it has the same lease.
-func (s *settler) leaveIfSilentSince(instant time.Time) {
+// doubt is told that another connection of this worker was found dead. This one finds out by its own silence, which takes its time:
+// what is sent next takes a new one.
+func (s *settler) doubt() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.leaveConn != nil && s.heardAt.Before(instant) {
-		s.leaveConn()
-	}
-}
-
-// run sends until ctx ends, sent or not, over one connection after another.
-func (s *settler) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		s.runOver(ctx)
-	}
-}
-
-// runOver sends over one connection, until that is left.
-func (s *settler) runOver(ctx context.Context) {
-	ctx, leave := context.WithCancel(ctx)
-	defer leave()
-	s.mu.Lock()
-	s.leaveConn, s.heardAt = leave, s.runtime.Now()
+	conn := s.conn
 	s.mu.Unlock()
-	conn := s.connect(callTimeout)
+	if conn != nil {
+		conn.closeIdle()
+	}
+}
+
+// run sends until ctx ends, sent or not.
+func (s *settler) run(ctx context.Context) {
+	conn := s.connect(s.options.calls(callTimeout))
 	defer conn.Close()
+	s.mu.Lock()
+	s.conn = conn
+	s.mu.Unlock()
 	repeats := 0 // rounds in a row of which something must be sent again
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-s.filled:
 		case <-ctx.Done():
 			return
 		}
 		again, delay := s.sendAll(ctx, conn, s.take())
-		if ctx.Err() != nil {
-			s.putBack(again)
-			return
-		}
 		if len(again) == 0 {
 			repeats = 0
 			continue
@@ -114,16 +102,16 @@ func (s *settler) sendAll(ctx context.Context, conn workerConn, taken []*settlem
 	for i, batch := range batches {
 		results, err := s.send(ctx, conn, batch)
 		if err == nil {
-			s.answered()
+			s.link.answered(channelSettle)
 			again = append(again, s.ledger.answered(batch, results)...)
 			continue
 		}
 		if ctx.Err() != nil { // we left ourselves
-			return append(again, itemsOf(batches[i:])...), 0
+			return nil, 0
 		}
 		again = append(again, s.ledger.refused(batch, err)...)
 		if judge(err) != verdictAgain {
-			s.answered() // a refusal is an answer
+			s.link.answered(channelSettle) // a refusal is an answer
 			continue
 		}
 		// The others would go by the same connection, to the same server.
@@ -138,13 +126,6 @@ func itemsOf(batches []*settlementBatch) []*settlement {
 		items = append(items, batch.items...)
 	}
 	return items
-}
-
-func (s *settler) answered() {
-	s.link.answered(channelSettle)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heardAt = s.runtime.Now()
 }
 
 // send carries out one batch; an error per item, or one for all.

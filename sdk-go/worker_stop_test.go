@@ -44,7 +44,7 @@ func TestStopWaitsForRunningJobsAndTakesNoNewOnes(t *testing.T) {
 
 	result := stopping(w, context.Background())
 	server.waitQuiet(t)
-	if !w.awaitFor(patience, func() bool { return !w.fetching }) {
+	if !w.mu.awaitFor(patience, func() bool { return !w.fetching }) {
 		t.Fatal("the fetching does not end")
 	}
 	server.push(job("late", "job", "1"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobwire import _async_worker, _async_worker_settler, _worker, _worker_settler
+from jobwire import _async_worker, _async_worker_settler, _tcp, _worker, _worker_settler
 from jobwire import _worker_core as core
 from jobwire import _worker_heart as heart
 from jobwire import _worker_settling as settling
@@ -28,6 +28,28 @@ def one_job_too_many_is_taken() -> None:
 def heartbeats_are_too_rare() -> None:
     """A lease is renewed once in nearly its length."""
     put(core, "HEARTBEATS_A_LEASE", 1.05)
+
+
+@fault("SDKF-WORK-006", "SDKF-WORK-007")
+def silence_is_never_found_out() -> None:
+    """A worker waits on a connection whose peer is gone until the time of the call is over."""
+    put(_tcp.Silence, "look", lambda self, now, *, can_ping: ("wait", now + self.limit))
+
+
+@fault("SDKF-WORK-008")
+def silence_is_taken_for_the_end() -> None:
+    """A worker gives up a connection on which a pull is held, without asking it."""
+
+    def rash(original: Any, self: Any, now: float, *, can_ping: bool) -> Any:
+        return original(self, now, can_ping=False)
+
+    around(_tcp.Silence, "look", rash)
+
+
+@fault("SDKF-WORK-009")
+def waits_over_http_are_long() -> None:
+    """A pull over HTTP waits for as long as the worker was told."""
+    everywhere(_WORKERS, "longest_wait", lambda client, wait, silence: wait)
 
 
 @fault("SDK-WORK-007")

@@ -9,7 +9,7 @@ The actions of a gremlin's script, one function each; the key of a step names it
     reply: {status, headers, json|text|hex, framing, type}   over HTTP, or any JSON over TCP, sent as it is; rid: false|echo
     send_text, send_hex, garbage: bytes, flood: lines, oversize: bytes, unsolicited: {..}, notice: {..}
     wrong_order: true        answers all that is unanswered, the last first     coalesce: true    answers it all in one segment
-    duplicate: true          says the last answer again
+    duplicate: true          says the last answer again     hold: true   keeps the request, and answers others meanwhile
     delay: ms   stall: true (reads no more)   close: fin|rst|half   expect_close: true   signal, await: name
     repeat: n, steps: [..]   the same steps n times
     serve: {op: [reaction, ..]} | rustqueue: {token}     from here on answers everything, until the SDK's steps are over; a reaction
@@ -76,6 +76,10 @@ async def _listen(gremlin: Gremlin, _: Step) -> None:
 
 async def _stall(_: Gremlin, connection: Connection, __: Step) -> None:
     connection.deaf()
+
+
+async def _hold(_: Gremlin, __: Connection, ___: Step) -> None:
+    """The request stays unanswered; a later step answers it."""
 
 
 async def _close(_: Gremlin, connection: Connection, step: Step) -> None:
@@ -286,6 +290,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "coalesce": _coalesce,
     "duplicate": _duplicate,
     "stall": _stall,
+    "hold": _hold,
     "close": _close,
     "expect_close": _expect_close,
     "unsolicited": _raw(_unsolicited),

@@ -22,6 +22,14 @@ export const CORE: unique symbol = Symbol('jobwire.core');
 /** The key of what a client shows to the worker and to nobody else. */
 export const INTERNALS: unique symbol = Symbol('jobwire.internals');
 
+/** Bounds for the times of a sibling; a shorter one of the client stays. */
+export interface SiblingTimes {
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  /** How long the server may say nothing while a request is unanswered (JW-SDK-13). @default the time of the call */
+  readonly silenceMs?: number | undefined;
+}
+
 /** What a worker needs of the client that it was given. */
 export interface ClientInternals {
   /** Time and chance. */
@@ -31,21 +39,26 @@ export interface ClientInternals {
   readonly timeoutMs: number;
   /** False for a client with a `transport` of the user's, whose connection cannot be made a second time. */
   readonly hasUrl: boolean;
+  /** Whether the server can be asked for a sign of life while a request waits. */
+  readonly isTcp: boolean;
   /**
    * A client with a connection of its own to the same server, the same token and runtime, and no retries: the worker's
-   * loops do those, for ever, and decide what a repeat means. *timeoutMs* is a bound, a shorter one of the client stays.
+   * loops do those, for ever, and decide what a repeat means.
    */
-  sibling<C>(make: (settings: ClientOptions) => C, timeoutMs: number): C;
+  sibling<C>(make: (settings: ClientOptions) => C, times: SiblingTimes): C;
   /** Have *callback* called with each notice of a TCP connection; what comes back ends that. None come over HTTP. */
   subscribe(callback: NoticeCallback): () => void;
   /** Have calls that wait on the server's side answered soon, as if their wait had run out. */
   interruptWaits(): void;
+  /** Have the next call make a new connection, where nothing is in flight on the one that there is. */
+  closeIdle(): void;
 }
 
-/** Settings that no type of the package declares: the seam for tests, and a client that is a view of another. */
+/** Settings that no type of the package declares: the seam for tests, a client that is a view of another, a worker's. */
 interface PrivateOptions extends ClientOptions {
   readonly _runtime?: Runtime;
   readonly _core?: ClientCore;
+  readonly _silenceMs?: number | undefined;
 }
 
 interface Parts {
@@ -73,7 +86,8 @@ export class ClientCore {
     if (settings._core !== undefined) return settings._core;
     const { timeoutMs = 30_000, retries = 5, retryBudgetMs = 30_000 } = settings;
     const endpoint = resolveEndpoint(settings);
-    const transport = settings.transport ?? connectTo(endpoint, logTo(settings.onLog));
+    const log = logTo(settings.onLog);
+    const transport = settings.transport ?? connectTo(endpoint, log, settings._silenceMs ?? null);
     const closing = new AbortController();
     setMaxListeners(0, closing.signal); // as many as calls that sleep before a repeat
     const parts: Parts = {
@@ -82,7 +96,7 @@ export class ClientCore {
       transport,
       runtime: settings._runtime ?? RUNTIME,
       closing,
-      log: logTo(settings.onLog),
+      log,
     };
     const policy = new RetryPolicy(
       duration('retries', retries),
@@ -165,16 +179,24 @@ export class ClientCore {
       log,
       timeoutMs: this.#timeoutMs,
       hasUrl: settings.transport === undefined,
+      isTcp: endpoint.isTcp,
       subscribe: (callback) => transport.subscribe(callback),
       interruptWaits: () => transport.interrupt(),
-      sibling: (make, timeoutMs) =>
-        make({
-          ...settings,
-          url: String(endpoint), // and not what the environment says by now
-          token: endpoint.token ?? undefined,
-          timeoutMs: Math.min(timeoutMs, this.#timeoutMs),
-          retries: 0,
-        }),
+      closeIdle: () => transport.closeIdle(),
+      sibling: (make, times) => make(this.#siblingSettings(times)),
+    };
+  }
+
+  #siblingSettings({ timeoutMs, connectTimeoutMs, silenceMs }: SiblingTimes): PrivateOptions {
+    const { settings, endpoint } = this.#parts;
+    return {
+      ...settings,
+      url: String(endpoint), // and not what the environment says by now
+      token: endpoint.token ?? undefined,
+      timeoutMs: Math.min(timeoutMs, this.#timeoutMs),
+      connectTimeoutMs: Math.min(connectTimeoutMs, endpoint.connectTimeoutMs),
+      retries: 0,
+      _silenceMs: silenceMs,
     };
   }
 
@@ -198,8 +220,10 @@ async function twoTurns(): Promise<void> {
   await new Promise(setImmediate);
 }
 
-function connectTo(endpoint: Endpoint, log: Log): Transport {
-  return endpoint.isTcp ? new TcpTransport(endpoint, log) : new HttpTransport(endpoint);
+function connectTo(endpoint: Endpoint, log: Log, silenceMs: number | null): Transport {
+  return endpoint.isTcp
+    ? new TcpTransport(endpoint, log, silenceMs)
+    : new HttpTransport(endpoint, silenceMs);
 }
 
 function duration(name: string, value: number): number {

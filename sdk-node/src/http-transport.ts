@@ -8,6 +8,8 @@
  * Rule 1: a connection carries one request at a time, so an answer cannot reach another caller; one on which a call timed
  *         out, failed or was aborted is closed, never used again.
  * Rule 2: a connection that the server closed while it lay idle has left the pool before it can be used.
+ * Rule 3: a silent server cannot be asked beside a request, so that a `silenceMs` bounds the whole of one (JW-SDK-13); who
+ *         sets it must not have requests wait for longer.
  */
 
 import { type Agent, type ClientRequest, request as plainRequest } from 'node:http';
@@ -19,7 +21,7 @@ import { MAX_CONNECTIONS, poolFor } from './http-agent.ts';
 import { API, headersOf, type Response, replyOf } from './http-exchange.ts';
 import { readResponse } from './http-response.ts';
 import type { Reply, Request } from './request.ts';
-import { connectError, connectedEvent, KEEPALIVE_MS, reasonOf } from './sockets.ts';
+import { afterHearing, connectError, connectedEvent, KEEPALIVE_MS, reasonOf } from './sockets.ts';
 import {
   clientClosed,
   connectionFailed,
@@ -44,12 +46,15 @@ interface Exchange {
 export class HttpTransport implements Transport {
   readonly polls = false;
   readonly #endpoint: Endpoint;
+  readonly #silenceMs: number;
   readonly #agent: Agent;
   readonly #exchanges = new Set<Exchange>();
   #isClosed = false;
 
-  constructor(endpoint: Endpoint) {
+  /** *silenceMs* is how long the server may say nothing while a request is unanswered; null leaves that to the calls. */
+  constructor(endpoint: Endpoint, silenceMs: number | null = null) {
     this.#endpoint = endpoint;
+    this.#silenceMs = silenceMs ?? Number.POSITIVE_INFINITY;
     this.#agent = poolFor(endpoint);
   }
 
@@ -74,6 +79,12 @@ export class HttpTransport implements Transport {
     }
   }
 
+  closeIdle(): void {
+    for (const sockets of Object.values(this.#agent.freeSockets)) {
+      for (const socket of [...(sockets ?? [])]) socket.destroy();
+    }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const exchange of this.#exchanges) exchange.fail(clientClosed());
@@ -81,7 +92,8 @@ export class HttpTransport implements Transport {
   }
 
   /** One request and its response, on a connection of the pool. */
-  #exchange(request: Request, { timeoutMs, signal }: SendOptions): Promise<Response> {
+  #exchange(request: Request, { signal, ...options }: SendOptions): Promise<Response> {
+    const timeoutMs = Math.min(options.timeoutMs, this.#silenceMs);
     const text = request.httpBody();
     const body = text === null ? null : Buffer.from(text);
     if (this.#isClosed) throw clientClosed();
@@ -91,7 +103,7 @@ export class HttpTransport implements Transport {
       const where = String(this.#endpoint);
       const state = { hasSocket: false, isConnected: false };
       const finish = (settle: () => void): void => {
-        for (const timer of timers) clearTimeout(timer);
+        for (const cancel of timers) cancel();
         signal?.removeEventListener('abort', abort);
         this.#exchanges.delete(exchange);
         settle();
@@ -103,9 +115,9 @@ export class HttpTransport implements Transport {
       const abort = (): void => fail(signal?.reason);
       const exchange: Exchange = { waits: request.waitMs > 0, fail };
       const timers = [
-        setTimeout(() => {
+        afterHearing(timeoutMs, () => {
           fail(state.isConnected ? timedOut(timeoutMs, where) : this.#unconnected(state));
-        }, timeoutMs),
+        }),
       ];
       this.#exchanges.add(exchange);
       signal?.addEventListener('abort', abort, { once: true });
@@ -136,7 +148,7 @@ export class HttpTransport implements Transport {
   /** A connection out of the pool is there; for a new one there is a time. */
   #whenConnected(
     socket: Socket,
-    timers: NodeJS.Timeout[],
+    timers: (() => void)[],
     state: { isConnected: boolean },
     fail: (error: unknown) => void,
   ): void {
@@ -152,7 +164,7 @@ export class HttpTransport implements Transport {
     const timer = setTimeout(() => {
       fail(connectionFailed(String(this.#endpoint), 'timed out'));
     }, this.#endpoint.connectTimeoutMs);
-    timers.push(timer);
+    timers.push(() => clearTimeout(timer));
     socket.once(connectedEvent(this.#endpoint), () => {
       clearTimeout(timer);
       state.isConnected = true;

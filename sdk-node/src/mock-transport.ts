@@ -51,6 +51,9 @@ export class MockTransport implements Transport {
   /** Nothing waits here. */
   interrupt(): void {}
 
+  /** There are no connections. */
+  closeIdle(): void {}
+
   async close(): Promise<void> {
     this.#isClosed = true;
   }

@@ -15,6 +15,21 @@ export const KEEPALIVE_MS = 15_000;
 /** A TCP connection on which a call timed out is trusted further only if the server was heard this recently. */
 export const SILENCE_MS = 5_000;
 
+/**
+ * Call *callback* after *ms*, and after what has reached the process by then was read: a server must not be found silent
+ * because the event loop was blocked. The timer keeps no process alive. What comes back cancels it.
+ */
+export function afterHearing(ms: number, callback: () => void): () => void {
+  let turn: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    turn = setImmediate(callback);
+  }, ms).unref();
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(turn);
+  };
+}
+
 /** What a socket to *endpoint* is opened with: no delay for small writes, and probes for a peer that is gone. */
 export function socketOptions(endpoint: Endpoint) {
   const { host, port, tls } = endpoint;

@@ -4,6 +4,8 @@
  * Rule 1: which answer belongs to which call is decided by the Session alone. A call that timed out or was aborted leaves
  *         its rid behind, and the late answer is dropped; jobs in the answer to an aborted one are given back.
  * Rule 2: a link that nobody waits on does not keep the process alive.
+ * Rule 3: with a `silenceMs`, a server that says nothing for so long while a call is in flight is taken for gone, but asked
+ *         first (JW-SDK-13, JW-SDK-14).
  */
 
 import type { Socket } from 'node:net';
@@ -14,6 +16,7 @@ import type { Reply } from './request.ts';
 import { connectError, connectedEvent, openSocket, reasonOf, SILENCE_MS } from './sockets.ts';
 import type { Event } from './tcp-events.ts';
 import { Session } from './tcp-session.ts';
+import { Watch } from './tcp-watch.ts';
 import {
   beforeReady,
   connectionFailed,
@@ -55,6 +58,7 @@ export class TcpLink {
   readonly #log: Log;
   readonly #socket: Socket;
   readonly #session: Session;
+  readonly #watch: Watch | null;
   readonly #calls = new Map<number, Call>();
   readonly #stalled = new Set<() => void>(); // callers that wait until the peer takes more
   #isReady = false;
@@ -63,11 +67,12 @@ export class TcpLink {
   #error: JobwireError | null = null;
   #settleReady: { resolve: () => void; reject: (error: JobwireError) => void };
 
-  constructor(endpoint: Endpoint, notices: Notices, log: Log) {
+  constructor(endpoint: Endpoint, notices: Notices, log: Log, silenceMs: number | null = null) {
     this.#endpoint = endpoint;
     this.#notices = notices;
     this.#log = log;
     this.#session = new Session(endpoint);
+    this.#watch = silenceMs === null ? null : new Watch(silenceMs, this);
     this.#settleReady = { resolve: () => {}, reject: () => {} };
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject };
@@ -86,6 +91,10 @@ export class TcpLink {
 
   get isUsable(): boolean {
     return this.#error === null && !this.#session.isDraining;
+  }
+
+  get isBusy(): boolean {
+    return this.#calls.size > 0;
   }
 
   /** Whether the peer takes what it is sent; else callers wait, see `untilWritable`. */
@@ -108,13 +117,14 @@ export class TcpLink {
     });
     signal?.throwIfAborted();
     if (isDrained) return;
-    this.end(connectionLost(String(this.#endpoint), 'the server stopped reading'));
+    this.lose('the server stopped reading');
     throw connectionFailed(String(this.#endpoint), 'it takes no more requests');
   }
 
   /** Send a request, and give its answer. ValidationError, at once, for one that the server would refuse to read. */
   call(cmd: string, payload: string, options: LinkCallOptions): Promise<Reply> {
     const [rid, line] = this.#session.send(cmd, payload);
+    if (!this.isBusy) this.#watch?.start();
     this.#socket.ref();
     this.#write(line);
     return new Promise((resolve, reject) => {
@@ -141,10 +151,26 @@ export class TcpLink {
     }
   }
 
+  /** See whether the server is there. Nobody waits for the answer, nor is it a call in flight. */
+  ping(): void {
+    this.#write(this.#session.ping());
+  }
+
+  /** Give the connection up, unless a call is in flight. */
+  endIfIdle(): void {
+    if (this.#calls.size === 0) this.lose('it was idle, and another one dead');
+  }
+
+  /** Give the connection up for *why*. */
+  lose(why: string): void {
+    this.end(connectionLost(String(this.#endpoint), why));
+  }
+
   /** Give the connection up; all calls fail with *error*. */
   end(error: JobwireError): void {
     if (this.#error !== null) return;
     this.#error = error;
+    this.#watch?.stop();
     this.#unsent = '';
     this.#socket.destroy();
     this.#settleReady.reject(beforeReady(String(this.#endpoint), error));
@@ -158,7 +184,7 @@ export class TcpLink {
   #take(rid: number): Call | undefined {
     const call = this.#calls.get(rid);
     this.#calls.delete(rid);
-    if (this.#calls.size === 0) this.#socket.unref();
+    if (!this.isBusy) this.#socket.unref();
     return call;
   }
 
@@ -174,7 +200,7 @@ export class TcpLink {
     call.reject(timedOut(timeoutMs, String(this.#endpoint)));
     const trustedSince = Math.max(call.sentAt, performance.now() - SILENCE_MS);
     if (this.#session.abandon(rid) || this.#heardAt <= trustedSince) {
-      this.end(connectionLost(String(this.#endpoint), 'the server stopped answering'));
+      this.lose('the server stopped answering');
     }
   }
 
@@ -184,7 +210,7 @@ export class TcpLink {
     if (call === undefined) return;
     call.reject(reason);
     if (this.#session.abandon(rid, { aborted: true })) {
-      this.end(connectionLost(String(this.#endpoint), 'a call in flight was aborted'));
+      this.lose('a call in flight was aborted');
     } else if (call.waits) {
       this.#write(this.#session.abort(rid));
     }
@@ -215,8 +241,8 @@ export class TcpLink {
     this.#socket.once(connectedEvent(this.#endpoint), () => this.#write(this.#session.hello()));
     this.#socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
     this.#socket.on('drain', () => this.#wake());
-    this.#socket.on('end', () => this.end(connectionLost(where, 'the server closed it')));
-    this.#socket.on('close', () => this.end(connectionLost(where, 'the server closed it')));
+    this.#socket.on('end', () => this.lose('the server closed it'));
+    this.#socket.on('close', () => this.lose('the server closed it'));
     this.#socket.on('error', (error) => {
       const isOpen = this.#isReady || this.#heardAt > 0;
       this.end(
@@ -227,12 +253,13 @@ export class TcpLink {
 
   #receive(chunk: Uint8Array): void {
     this.#heardAt = performance.now();
+    this.#watch?.heard(this.#heardAt);
     for (const event of this.#session.feed(chunk)) {
       if (this.#error === null) this.#handle(event);
     }
     this.#write(this.#session.outgoing());
     if (this.#session.isDraining && this.#session.inFlight === 0) {
-      this.end(connectionLost(String(this.#endpoint), 'the server said goodbye'));
+      this.lose('the server said goodbye');
     }
   }
 

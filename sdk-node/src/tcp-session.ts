@@ -123,6 +123,11 @@ export class Session {
     return this.#version === 2 ? this.#unanswered('abort', { target: rid }) : '';
   }
 
+  /** The line that a living server answers at once, whatever else waits; empty in version 1, where it may not. */
+  ping(): string {
+    return this.#version === 2 ? this.#unanswered('ping', {}) : '';
+  }
+
   /** The lines that release the jobs of a late answer, so that they need not wait for their leases to end. */
   giveBack(body: Wire): string {
     const jobs = Array.isArray(body.jobs) ? body.jobs : [body.job];

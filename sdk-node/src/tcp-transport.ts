@@ -20,22 +20,24 @@ import {
   type Transport,
 } from './transport.ts';
 
-/** An attempt that has taken this long, and outlived a call, is given up: its peer may have gone silent in the handshake. */
-const PATIENCE_MS = 1000;
+/** An attempt to connect may take this long at least, whatever the time of the call that began it: others may share it. */
+const ATTEMPT_MS = 1000;
 
 export class TcpTransport implements Transport {
   readonly #endpoint: Endpoint;
   readonly #log: Log;
+  readonly #silenceMs: number | null;
   readonly #notices = new Notices();
   readonly #links = new Set<TcpLink>(); // all that are not closed yet
   #current: TcpLink | null = null;
   #attempt: Promise<TcpLink> | null = null;
-  #making: { readonly link: TcpLink; readonly since: number } | null = null; // what #attempt is about
   #isClosed = false;
 
-  constructor(endpoint: Endpoint, log: Log) {
+  /** *silenceMs* is how long the server may say nothing while a request is unanswered; null leaves that to the calls. */
+  constructor(endpoint: Endpoint, log: Log, silenceMs: number | null = null) {
     this.#endpoint = endpoint;
     this.#log = log;
+    this.#silenceMs = silenceMs;
   }
 
   get polls(): boolean {
@@ -65,6 +67,10 @@ export class TcpTransport implements Transport {
     for (const link of this.#links) link.interrupt();
   }
 
+  closeIdle(): void {
+    this.#current?.endIfIdle();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#current = null;
@@ -75,7 +81,7 @@ export class TcpTransport implements Transport {
 
   /** The link of the attempt under way. It is the transport's: a caller that leaves, leaves it to the others. */
   #connected(leftMs: number, signal: AbortSignal | undefined): Promise<TcpLink> {
-    this.#attempt ??= this.#connect().finally(() => {
+    this.#attempt ??= this.#connect(leftMs).finally(() => {
       this.#attempt = null;
     });
     const attempt = this.#attempt;
@@ -83,7 +89,6 @@ export class TcpTransport implements Transport {
       const abort = (): void => finish(() => reject(signal?.reason));
       const timer = setTimeout(() => {
         finish(() => reject(connectionFailed(String(this.#endpoint), 'timed out')));
-        if (this.#attempt === attempt) this.#loseAttempt();
       }, leftMs);
       const finish = (settle: () => void): void => {
         clearTimeout(timer);
@@ -98,25 +103,20 @@ export class TcpTransport implements Transport {
     });
   }
 
-  /** A call's time is up before there is a connection: the next call need not wait for the same one. */
-  #loseAttempt(): void {
-    if (this.#making === null || performance.now() - this.#making.since < PATIENCE_MS) return;
-    this.#making.link.end(connectionFailed(String(this.#endpoint), 'timed out'));
-  }
-
-  async #connect(): Promise<TcpLink> {
-    const link = new TcpLink(this.#endpoint, this.#notices, this.#log);
-    this.#making = { link, since: performance.now() };
+  /** Connect for a call that has *leftMs*; after that, another one need not wait for the same silent peer. */
+  async #connect(leftMs: number): Promise<TcpLink> {
+    const { connectTimeoutMs } = this.#endpoint;
+    const link = new TcpLink(this.#endpoint, this.#notices, this.#log, this.#silenceMs);
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link)); // never rejects
-    const timer = setTimeout(() => {
-      link.end(connectionFailed(String(this.#endpoint), 'timed out'));
-    }, this.#endpoint.connectTimeoutMs);
+    const timer = setTimeout(
+      () => link.end(connectionFailed(String(this.#endpoint), 'timed out')),
+      Math.min(connectTimeoutMs, Math.max(leftMs, ATTEMPT_MS)),
+    );
     try {
       await link.ready;
     } finally {
       clearTimeout(timer);
-      this.#making = null;
     }
     this.#current = link;
     return link;

@@ -32,6 +32,8 @@ export interface Transport {
   subscribe(callback: NoticeCallback): () => void;
   /** Have requests that wait on the server's side (pull, heartbeatBatch) answered soon, as if their time were up. */
   interrupt(): void;
+  /** Close the connections on which nothing is in flight; for who has found another one to the same server dead. */
+  closeIdle(): void;
   /** Close every connection; calls in flight reject with CLIENT_CLOSED. Idempotent. */
   close(): Promise<void>;
 }

@@ -120,7 +120,7 @@ export function judge(result: ItemResult): Verdict {
 /** As judge(), for a settlement that travelled alone. */
 export function judgeError(error: JobwireError): Verdict {
   if (GONE.has(error.code)) return 'gone';
-  if (error.retryable || error.code === 'CLIENT_CLOSED') return 'again'; // closed by us, to connect anew
+  if (error.retryable || error.code === 'CLIENT_CLOSED') return 'again'; // closed by us: the server said nothing
   return 'refused';
 }
 

@@ -37,6 +37,8 @@ export interface FetcherParts {
   readonly onNotice: NoticeCallback;
   /** Called when a pull leaves. */
   readonly onPull: () => void;
+  /** Called when a pull has failed: other connections may be dead, too. */
+  readonly onFailure: () => void;
 }
 
 /** One connection and the loop that pulls over it. */
@@ -55,8 +57,6 @@ export class Fetcher {
   readonly #pacer = new Pacer();
   #plan: PullPlan | null = null; // the pull that has no answer yet
   #line: Line | null = null;
-  /** The connection over which a pull is out; null while none is. */
-  #asking: FetchClient | null = null;
   readonly #draining = new AbortController();
   readonly #left = new Set<Promise<unknown>>(); // lines that were left and have not ended yet
 
@@ -84,11 +84,6 @@ export class Fetcher {
     const gone = Promise.allSettled([old.client.close(), old.done]);
     this.#left.add(gone);
     void gone.then(() => this.#left.delete(gone)); // it never rejects
-  }
-
-  /** Take a new connection for the next pull: the old one may be dead. One that is out is left to `restart`. */
-  refresh(): void {
-    if (this.#asking === null) this.restart();
   }
 
   /** Ask for no more, and wait for what was asked for; what comes of it still is accepted. */
@@ -139,21 +134,19 @@ export class Fetcher {
   }
 
   async #fetchOnce(client: FetchClient, plan: PullPlan, ending: AbortSignal): Promise<void> {
-    const { link, runtime, settings, onPull } = this.#parts;
+    const { link, runtime, settings, onPull, onFailure } = this.#parts;
     const waitMs = link.hold(CHANNEL, settings.waitMs);
     const startedAt = runtime.monotonic();
     onPull();
     let jobs: readonly Job[];
-    this.#asking = client;
     try {
       jobs = await this.#pull(client, plan, waitMs);
     } catch (error) {
       if (!isJobwireError(error)) throw error;
       if (this.#draining.signal.aborted || ending.aborted) return; // we ended it ourselves
+      onFailure();
       await this.#pause(link.failed(CHANNEL, error), ending);
       return;
-    } finally {
-      if (this.#asking === client) this.#asking = null;
     }
     link.answered(CHANNEL);
     this.#accept(plan, jobs);

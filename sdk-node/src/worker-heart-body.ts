@@ -3,12 +3,12 @@
 import { Client } from './client.ts';
 import { INTERNALS } from './client-core.ts';
 import {
-  callTimeoutMs,
   clock,
   FIRST_BEAT_MS,
   Heart,
   type HeartEvent,
   type HeldView,
+  heartTimes,
   type ReportView,
 } from './worker-heart.ts';
 import type { HeldJob, HeldJobs, LeaseWatcher } from './worker-held.ts';
@@ -52,8 +52,7 @@ export class LoopBody implements HeartBody {
 
   constructor(parts: BodyParts) {
     const { client, held, settings, report, read, runtime } = parts;
-    const timeoutMs = callTimeoutMs(settings);
-    this.#client = client[INTERNALS].sibling((one) => new Client(one), timeoutMs);
+    this.#client = client[INTERNALS].sibling((one) => new Client(one), heartTimes(settings));
     const view = { held: () => held.leased().map(viewOf), report };
     const beaten = new Changes();
     let beats = 0;

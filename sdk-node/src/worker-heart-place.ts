@@ -8,9 +8,9 @@
 
 import type { MessagePort, Worker as Thread } from 'node:worker_threads';
 import { BASE_MS, reconnectDelay } from './backoff.ts';
-import { type ClientInternals, INTERNALS } from './client-core.ts';
+import { type ClientInternals, INTERNALS, type SiblingTimes } from './client-core.ts';
 import type { ClientOptions } from './options.ts';
-import { callTimeoutMs, type HeldView } from './worker-heart.ts';
+import { type HeldView, heartTimes } from './worker-heart.ts';
 import { type BodyParts, type HeartBody, LoopBody, logBlock, viewOf } from './worker-heart-body.ts';
 import type { FromHeart, ThreadData, ToHeart } from './worker-heart-thread.ts';
 import type { HeldJob } from './worker-held.ts';
@@ -52,11 +52,11 @@ async function isDebugged(): Promise<boolean> {
 }
 
 /** What a client in another thread is made from; null for one with a time of its own. Throws when it cannot be sent. */
-function portable(internals: ClientInternals, timeoutMs: number): ClientOptions | null {
+function portable(internals: ClientInternals, times: SiblingTimes): ClientOptions | null {
   return internals.sibling((settings) => {
     const { onLog, _runtime, ...rest } = settings as ClientOptions & { _runtime?: unknown };
     return _runtime === undefined ? structuredClone(rest) : null;
-  }, timeoutMs);
+  }, times);
 }
 
 /** Beats in a thread, which is started again when it dies. It keeps no process alive, and ends with this one's. */
@@ -91,7 +91,7 @@ class ThreadBody implements HeartBody {
   /** A body whose thread runs; null where there are no threads. Rejects when it does not start. */
   static async start(parts: BodyParts): Promise<ThreadBody | null> {
     const available = await threads();
-    const client = portable(parts.client[INTERNALS], callTimeoutMs(parts.settings));
+    const client = portable(parts.client[INTERNALS], heartTimes(parts.settings));
     if (available === null || client === null) return null;
     const body = new ThreadBody(parts, available, client, await isDebugged());
     await body.#begin();

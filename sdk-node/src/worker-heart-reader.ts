@@ -1,4 +1,4 @@
-/** Acts on what the heart hears: leases renewed, handlers to stop, connections to build anew. In the worker's thread. */
+/** Acts on what the heart hears: leases renewed, handlers to stop, fetching to do anew. In the worker's thread. */
 
 import { errorFor } from './errors.ts';
 import type { Log } from './log.ts';
@@ -17,10 +17,6 @@ export interface ReaderParts {
   readonly log: Log;
   /** Called when jobs should be fetched over a new connection. */
   readonly onDeaf: () => void;
-  /** Called when the server does not answer: connections on which nothing is out may be as dead as this one. */
-  readonly onSilence: () => void;
-  /** Called when the server answers again, with the instant of the last failure by the heart's clock. */
-  readonly onRecovered: (failedAt: number) => void;
   /** Called when the server has heard that the worker drains. */
   readonly onQuiet: () => void;
 }
@@ -28,10 +24,6 @@ export interface ReaderParts {
 export class HeartReader {
   readonly #parts: ReaderParts;
   readonly #hearing: Hearing;
-  /** When a heartbeat last failed; null once every pull that was out then has been seen to end. */
-  #failedAt: number | null = null;
-  /** The same, until the next answer. */
-  #missedAt: number | null = null;
 
   constructor(parts: ReaderParts) {
     this.#parts = parts;
@@ -44,19 +36,14 @@ export class HeartReader {
   }
 
   #missed({ code, message, retryable, retryAfterMs, at }: Miss): void {
-    this.#failedAt = at;
-    this.#missedAt = at;
     const error = errorFor(code, message, { retryable, retryAfterMs });
     this.#parts.link.failed('heartbeat', error, this.#mine(at));
-    if (code === 'TIMEOUT') this.#parts.onSilence();
   }
 
   #heard(beat: Beat): void {
     this.#parts.link.answered('heartbeat', this.#mine(beat.endedAt));
     this.#renew(beat);
     this.#stop(beat);
-    if (this.#missedAt !== null) this.#parts.onRecovered(this.#missedAt);
-    this.#missedAt = null;
     this.#rebuild(beat);
     if (beat.report.state === 'quiet') this.#parts.onQuiet();
   }
@@ -86,20 +73,13 @@ export class HeartReader {
     for (const held of this.#parts.held.withIds(new Set(cancelled))) held.stop('cancel');
   }
 
-  /**
-   * Have jobs fetched over a new connection where the old one brings nothing, as the server says, or may be dead: a pull
-   * that was sent before heartbeats failed would else wait for its whole time, and what it was given with it.
-   */
-  #rebuild({ report, startedAt, ...beat }: Beat): void {
-    const outlived = this.#failedAt !== null && (report.lastPullAt ?? startedAt) <= this.#failedAt;
-    if (!outlived) this.#failedAt = null;
+  /** Have jobs fetched over a new connection where the old one brings nothing, as the server says. */
+  #rebuild({ report, deaf, endedAt }: Beat): void {
     const now = clock();
     // What was said while the event loop was blocked is old; the next heartbeat says it again if it still holds.
-    const deaf = beat.deaf && now - beat.endedAt < this.#parts.settings.heartbeatMs;
-    if (!this.#hearing.mustRebuild({ deaf: deaf || outlived, free: report.free, now })) return;
-    this.#failedAt = null;
-    const why = deaf ? 'the server finds this worker deaf' : 'the connection was lost';
-    this.#parts.log('warn', `${why}; fetching over a new connection`);
+    const isNews = deaf && now - endedAt < this.#parts.settings.heartbeatMs;
+    if (!this.#hearing.mustRebuild({ deaf: isNews, free: report.free, now })) return;
+    this.#parts.log('warn', 'the server finds this worker deaf; fetching over a new connection');
     this.#parts.onDeaf();
   }
 }

@@ -6,6 +6,7 @@
  * data. Instants are milliseconds of `clock`, which is the same in all threads of a process.
  */
 
+import type { SiblingTimes } from './client-core.ts';
 import { isJobwireError, type JobwireError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { HeartbeatBatchResult, HeartbeatResult, ItemResult, WorkerReport } from './models.ts';
@@ -13,6 +14,7 @@ import type { Runtime } from './runtime.ts';
 import { GONE, heartbeatPause, itemResult, newsOf } from './worker-core.ts';
 import { beatOf, joined, reportOf } from './worker-heart-words.ts';
 import { Link } from './worker-link.ts';
+import { silenceMsOf } from './worker-options.ts';
 
 const CHANNEL = 'heartbeat';
 
@@ -101,13 +103,14 @@ export interface HeartParts {
 }
 
 /**
- * How long an answer may be overdue before the connection counts as dead.
+ * How long an answer may be overdue before the connection counts as dead, and how long making one may take.
  *
  * A lease of three intervals must outlive one held heartbeat, one that gets lost, and the one that replaces it: 1 (held) +
  * 1/2 (overdue) leaves room; the 30 s of a client do not.
  */
-export function callTimeoutMs({ heartbeatMs }: { readonly heartbeatMs: number }): number {
-  return Math.max(heartbeatMs / 2, 250);
+export function heartTimes(settings: { readonly heartbeatMs: number }): SiblingTimes {
+  const timeoutMs = Math.max(settings.heartbeatMs / 2, 250);
+  return { timeoutMs, connectTimeoutMs: silenceMsOf(settings) };
 }
 
 /**

@@ -12,14 +12,9 @@ import type { Runtime } from './runtime.ts';
 /** A loop of the worker with a connection of its own. */
 export type Channel = 'fetch' | 'settle' | 'heartbeat';
 
-const RETRY_CAP_MS = 1500; // a worker tries for ever, and is back soon after a restart of the server
+const RETRY_CAP_MS = 1200; // a worker tries for ever, and is back soon after a restart of the server
 const ECHO_MS = 5000;
-const AT_ONCE: ReadonlySet<string> = new Set([
-  'CONNECTION_LOST',
-  'CLIENT_CLOSED',
-  'TIMEOUT',
-  'CONNECTION_FAILED',
-]);
+const AT_ONCE: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'TIMEOUT', 'CONNECTION_FAILED']);
 // Errors after which a worker that has never been answered gives up: no retry mends the configuration.
 const FATAL: ReadonlySet<string | undefined> = new Set(['validation', 'auth', 'protocol']);
 

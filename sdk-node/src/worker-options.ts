@@ -6,6 +6,7 @@ import type { Wrapper } from './worker-handlers.ts';
 
 const HEARTBEATS_A_LEASE = 3; // two may be lost before the lease is
 const CONCURRENCY_MAX = 100_000;
+const SILENCE_MIN_MS = 1000;
 
 /** What a worker can be told. Durations are milliseconds. */
 export interface WorkerOptions {
@@ -15,13 +16,19 @@ export interface WorkerOptions {
   readonly concurrency?: number | undefined;
   /** How long a job is held without a sign of life, 1,000 to 43,200,000. @default 30_000 */
   readonly leaseMs?: number | undefined;
-  /** How long the server holds a pull open while nothing is ready, at most 60,000. @default 20_000 */
+  /**
+   * How long the server holds a pull open while nothing is ready, at most 60,000. Over HTTP not for more than half of
+   * `heartbeatMs`, or of a second where that is longer. @default 20_000
+   */
   readonly waitMs?: number | undefined;
   /** One a queue, whole numbers of at least 1; the order of the queues is then drawn in proportion. @default as listed */
   readonly weights?: readonly number[] | undefined;
   /** Only jobs with these names. @default all: a job without a handler fails, and is tried again */
   readonly names?: readonly string[] | undefined;
-  /** Between two heartbeats; below `leaseMs`. @default a third of `leaseMs` */
+  /**
+   * Between two heartbeats; below `leaseMs`. A connection on which the server leaves a request unanswered and says nothing
+   * for as long, or for a second where that is longer, is given up. @default a third of `leaseMs`
+   */
   readonly heartbeatMs?: number | undefined;
   /**
    * How long running jobs have to end after SIGTERM, counted from the signal; the others are then given back, with no
@@ -81,6 +88,17 @@ export function checkOptions(options: WorkerOptions, makeId: () => string): Work
   );
   expect(settings.workerId !== '', 'workerId to be a name', settings.workerId);
   return settings;
+}
+
+/** How long the server may say nothing while a pull or a settlement is unanswered (JW-SDK-13). */
+export function silenceMsOf({ heartbeatMs }: Pick<WorkerSettings, 'heartbeatMs'>): number {
+  return Math.max(heartbeatMs, SILENCE_MIN_MS);
+}
+
+/** How long a pull may wait. Over HTTP nothing tells one that waits from one that is lost: it has to end in time. */
+export function longestWaitMs(settings: WorkerSettings, isTcp: boolean): number {
+  if (isTcp) return settings.waitMs;
+  return Math.min(settings.waitMs, Math.floor(silenceMsOf(settings) / 2));
 }
 
 function checkNumbers(settings: WorkerSettings): void {

@@ -16,7 +16,12 @@ import { HeartReader } from './worker-heart-reader.ts';
 import { HeldJob, HeldJobs } from './worker-held.ts';
 import { SharedLink } from './worker-link.ts';
 import { Changes, keep, type LoopParts } from './worker-loops.ts';
-import type { WorkerOptions, WorkerSettings } from './worker-options.ts';
+import {
+  longestWaitMs,
+  silenceMsOf,
+  type WorkerOptions,
+  type WorkerSettings,
+} from './worker-options.ts';
 import { giveBack, type Settlement } from './worker-outcome.ts';
 import { Runner } from './worker-runner.ts';
 import { Settler } from './worker-settler.ts';
@@ -70,11 +75,6 @@ export class WorkerParts {
       runtime,
       log,
       onDeaf: () => this.#fetcher.restart(),
-      onSilence: () => {
-        this.#fetcher.refresh();
-        this.#settler.refresh();
-      },
-      onRecovered: (failedAt) => this.#settler.reconnect(failedAt),
       onQuiet: () => {
         this.#saidQuiet = true;
         this.#changes.tell();
@@ -97,7 +97,7 @@ export class WorkerParts {
       link: this.#link,
       runtime,
       log,
-      settings,
+      settings: { ...settings, waitMs: longestWaitMs(settings, client[INTERNALS].isTcp) },
       loop: this.#loop,
       accept: (jobs) => this.#accept(jobs),
       onNotice: (name, fields) => this.#noticed(name, fields),
@@ -105,14 +105,18 @@ export class WorkerParts {
         this.#lastPullAt = clock();
         this.#heart?.changed();
       },
+      onFailure: () => settling[INTERNALS].closeIdle(),
     });
     const ledger = new Ledger(this.#held, () => this.#vacated(), log);
-    const settling = (): Client => this.#sibling(CALL_TIMEOUT_MS);
+    const settling = this.#sibling(CALL_TIMEOUT_MS);
     this.#settler = new Settler(settling, ledger, runtime, this.#link);
   }
 
+  /** A connection for fetching or settling, which finds out by itself that the server is gone. */
   #sibling(timeoutMs: number): Client {
-    return this.#client[INTERNALS].sibling((settings) => new Client(settings), timeoutMs);
+    const silenceMs = silenceMsOf(this.#settings);
+    const times = { timeoutMs, connectTimeoutMs: silenceMs, silenceMs };
+    return this.#client[INTERNALS].sibling((settings) => new Client(settings), times);
   }
 
   // --- starting and ending ------------------------------------------------------------------------------------------

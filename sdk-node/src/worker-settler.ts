@@ -4,7 +4,6 @@ import { categoryOf, isJobwireError, type JobwireError, ProtocolError } from './
 import type { ItemResult, Job } from './models.ts';
 import type { Runtime } from './runtime.ts';
 import { type Batch, itemResult, judge, judgeError } from './worker-core.ts';
-import { clock } from './worker-heart.ts';
 import type { SharedLink } from './worker-link.ts';
 import type { Fail, Settlement } from './worker-outcome.ts';
 import type { Ledger } from './worker-settling.ts';
@@ -33,19 +32,15 @@ interface FailEntry extends FailHow {
 
 /** One settlement leaves at once; those that come while it is on its way gather behind it to a batch. */
 export class Settler {
-  readonly #connect: () => SettlingClient;
+  readonly #client: SettlingClient;
   readonly #ledger: Ledger;
   readonly #runtime: Runtime;
   readonly #link: SharedLink;
-  #client: SettlingClient;
-  /** When what is on its way left; null while nothing is. */
-  #sentAt: number | null = null;
   #outbox: Settlement[] = [];
   #wake: () => void = () => {};
 
-  constructor(connect: () => SettlingClient, ledger: Ledger, runtime: Runtime, link: SharedLink) {
-    this.#connect = connect;
-    this.#client = connect();
+  constructor(client: SettlingClient, ledger: Ledger, runtime: Runtime, link: SharedLink) {
+    this.#client = client;
     this.#ledger = ledger;
     this.#runtime = runtime;
     this.#link = link;
@@ -55,26 +50,6 @@ export class Settler {
   put(settlement: Settlement): void {
     this.#outbox.push(settlement);
     this.#wake();
-  }
-
-  /**
-   * Send what left before *failedAt* again, over a new connection: the old one may be dead, and it would else be waited for.
-   *
-   * The same lease makes it safe: what was settled is answered as that.
-   */
-  reconnect(failedAt: number): void {
-    if (this.#sentAt !== null && this.#sentAt <= failedAt) this.#renew();
-  }
-
-  /** Take a new connection for what comes next: the old one may be dead. What is on its way is left to `reconnect`. */
-  refresh(): void {
-    if (this.#sentAt === null) this.#renew();
-  }
-
-  #renew(): void {
-    const old = this.#client;
-    this.#client = this.#connect();
-    void old.close(); // it never rejects; the call on its way does, and is made again
   }
 
   /** Close the connection. */
@@ -139,10 +114,7 @@ export class Settler {
   }
 
   async #send(batch: Batch): Promise<readonly ItemResult[]> {
-    this.#sentAt = clock();
-    const results = await this.#results(batch.items).finally(() => {
-      this.#sentAt = null;
-    });
+    const results = await this.#results(batch.items);
     if (results.length !== batch.items.length) {
       throw new ProtocolError(
         'PROTOCOL_ERROR',

@@ -175,6 +175,24 @@ test('an interrupted wait is asked again, with the same request id and without a
   );
 });
 
+test('an idle connection is left for a new one, and one with a call in flight is not', async (t) => {
+  const served = await listen(t, async (socket) => {
+    for (let text = await httpRequest(socket); text !== ''; text = await httpRequest(socket)) {
+      if (text.includes('/pull')) client[INTERNALS].closeIdle();
+      socket.write(httpAnswer({ ok: true, job: null }));
+    }
+  });
+  const client = connect(served.port);
+  t.after(() => client.close());
+  await client.ping();
+
+  client[INTERNALS].closeIdle();
+
+  assert.deepEqual([], await client.pull('q', { waitMs: 60_000 }));
+  await client.ping();
+  assert.equal(2, served.count());
+});
+
 test('.close() - ends calls in flight', async (t) => {
   const served = await listen(t, async (socket) => {
     await httpRequest(socket);

@@ -41,6 +41,32 @@ test('a process ends by itself, with a client that was never closed, over HTTP a
   }
 });
 
+test('a process ends by itself, though a ping for a sign of life has no answer', async (t) => {
+  const served = await listenTcp(t, async (peer) => {
+    await peer.greet();
+    const call = await peer.next();
+    await peer.next(); // the sign of life that is asked for; nobody waits for it
+    peer.answer(call);
+  });
+  const url = `tcp://127.0.0.1:${served.port}`;
+  const code = `const client = new Client({ url: ${JSON.stringify(url)}, _silenceMs: 1000 });
+    await client.ping(); console.log('done');`;
+  assert.equal('done\n', await run(t, code));
+});
+
+test('a process does not wait for the next look at a connection on which nothing is in flight', async (t) => {
+  const served = await listenTcp(t, async (peer) => {
+    await peer.greet();
+    peer.answer(await peer.next());
+  });
+  const url = `tcp://127.0.0.1:${served.port}`;
+  const code = `const client = new Client({ url: ${JSON.stringify(url)}, _silenceMs: 120_000 });
+    await client.ping(); console.log('done');`;
+  const began = performance.now();
+  assert.equal('done\n', await run(t, code));
+  assert.ok(performance.now() - began < 30_000);
+});
+
 test('a call that waits for its answer keeps the process alive', async (t) => {
   const served = await listenTcp(t, async (peer) => {
     await peer.greet();

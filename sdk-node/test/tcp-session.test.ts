@@ -154,6 +154,18 @@ test('.abandon() - a late answer reaches nobody; one whose caller aborted is tol
   assert.equal(0, made.inFlight);
 });
 
+test('.ping() - is no call in flight, and its answer reaches nobody', () => {
+  const made = ready();
+  made.send('pull', '{"queue":"q"}');
+  assert.equal('{"cmd":"ping","rid":3}\n', made.ping());
+  assert.equal(1, made.inFlight);
+  const events = made.feed(bytes('{"ok":true,"rid":3}\n{"ok":true,"id":"a","rid":2}\n'));
+  assert.deepEqual(['answered 2 "a"'], short(events));
+  const old = session();
+  old.feed(bytes(RUSTQUEUE));
+  assert.equal('', old.ping());
+});
+
 test('.giveBack() - of several jobs each that has a lease, of an empty answer nothing', () => {
   const made = ready();
   const jobs = [{ id: 'a', lease: '1-a' }, { id: 'b' }, null, { id: 'c', lease: '1-c' }];

@@ -122,6 +122,25 @@ test('an interrupted wait is answered as though its time were up', async (t) => 
   assert.deepEqual([], await client.pull('q', { waitMs: 60_000 }));
 });
 
+test('an idle connection is left for a new one, and one with a call in flight is not', async (t) => {
+  const served = await listenTcp(t, async (peer) => {
+    await peer.greet();
+    for (let request = await peer.next(); request; request = await peer.next()) {
+      if (request.cmd === 'pull') client[INTERNALS].closeIdle();
+      peer.answer(request, { job: null });
+    }
+  });
+  const client = connect(served.port);
+  t.after(() => client.close());
+  await client.ping();
+
+  client[INTERNALS].closeIdle();
+
+  assert.deepEqual([], await client.pull('q', { waitMs: 60_000 }));
+  await client.ping();
+  assert.equal(2, served.count());
+});
+
 test('notices reach their subscribers; one that throws harms no call', async (t) => {
   const served = await listenTcp(t, async (peer) => {
     await peer.greet();
@@ -172,6 +191,40 @@ test('callers that arrive while a connection is made wait for the same, and each
   const stays = client.ping();
   await assert.rejects(leaves, /left/);
   await stays;
+  assert.equal(1, served.count());
+});
+
+test('a peer that is silent in the handshake is left soon after the call that met it', async (t) => {
+  const served = await listenTcp(t, async (peer, index) => {
+    if (index === 0) return; // it has accepted, and says nothing
+    await peer.greet();
+    peer.answer(await peer.next());
+  });
+  await using client = connect(served.port, { connectTimeoutMs: 60_000, retries: 0 });
+  const began = performance.now();
+  const first = client.withOptions({ timeoutMs: 1100 }).ping();
+  await assert.rejects(first, { code: 'CONNECTION_FAILED' });
+  await client.ping();
+  assert.ok(performance.now() - began < 5000);
+  assert.equal(2, served.count());
+});
+
+test('an attempt to connect outlives a call that has little time: others may share it', async (t) => {
+  const served = await listenTcp(t, async (peer) => {
+    await late;
+    await peer.greet();
+    peer.answer(await peer.next());
+  });
+  let open = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  await using client = connect(served.port, { retries: 0 });
+  const hasty = client.withOptions({ timeoutMs: 50 }).ping();
+  await assert.rejects(hasty, { code: 'CONNECTION_FAILED' });
+  const patient = client.ping();
+  open();
+  await patient;
   assert.equal(1, served.count());
 });
 

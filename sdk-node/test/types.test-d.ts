@@ -10,12 +10,7 @@ import type {
   PushResult,
 } from '../src/index.ts';
 import { isJobwireError, RequestTimeoutError, Worker } from '../src/index.ts';
-
-type Same<A, B> =
-  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-function expectType<Expected>() {
-  return <Actual>(_value: Actual, _same: Same<Expected, Actual>): void => {};
-}
+import { expectType } from './expect-type.ts';
 
 interface Mail {
   to: string;

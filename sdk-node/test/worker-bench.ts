@@ -17,7 +17,6 @@ export class Peer implements SettlingClient {
   /** Resolves when a call may be answered. */
   gate: () => Promise<void> = async () => {};
   onCall: () => void = () => {};
-  readonly #closing: ((error: unknown) => void)[] = [];
 
   async ackBatch(items: readonly { job: Job }[]): Promise<readonly ItemResult[]> {
     return this.#answer(
@@ -41,10 +40,7 @@ export class Peer implements SettlingClient {
     await this.#one('release', job);
   }
 
-  /** What is on its way meets CLIENT_CLOSED. */
-  async close(): Promise<void> {
-    for (const reject of this.#closing) reject(errorFor('CLIENT_CLOSED'));
-  }
+  async close(): Promise<void> {}
 
   async #one(op: string, job: Job): Promise<void> {
     const [result] = await this.#answer(op, [job.id]);
@@ -54,12 +50,7 @@ export class Peer implements SettlingClient {
   async #answer(op: string, ids: string[]): Promise<ItemResult[]> {
     this.calls.push([op, ...ids]);
     this.onCall();
-    await Promise.race([
-      this.gate(),
-      new Promise((_, reject) => {
-        this.#closing.push(reject);
-      }),
-    ]);
+    await this.gate();
     if (this.errors.length > 0) throw this.errors.shift();
     return ids.map((id) => {
       const code = this.refused[id];
@@ -78,7 +69,6 @@ export class Bench {
   readonly changes = new Changes();
   readonly held = new HeldJobs();
   readonly peer = new Peer();
-  connections = 0;
   readonly link: SharedLink;
   readonly settler: Settler;
   readonly ending = new AbortController();
@@ -97,13 +87,8 @@ export class Bench {
     const log = (_level: string, message: string): void => void this.said.push(message);
     this.link = new SharedLink(runtime, log, () => {});
     const ledger = new Ledger(this.held, (held) => this.#done(held), log);
-    this.settler = new Settler(() => this.#connect(), ledger, runtime, this.link);
+    this.settler = new Settler(this.peer, ledger, runtime, this.link);
     this.peer.onCall = () => this.changes.tell();
-  }
-
-  #connect(): Peer {
-    this.connections += 1;
-    return this.peer;
   }
 
   #done(held: HeldJob): void {

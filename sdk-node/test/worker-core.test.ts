@@ -89,7 +89,7 @@ test('the first reconnect is at once and the others grow for ever', () => {
     return link.delay('fetch', lost, 1);
   });
 
-  assert.deepEqual(delays, [0, 100, 200, 400, 800, ...Array(7).fill(1500)]);
+  assert.deepEqual(delays, [0, 100, 200, 400, 800, ...Array(7).fill(1200)]);
 });
 
 test('a wish of the server is waited for', () => {

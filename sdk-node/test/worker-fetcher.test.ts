@@ -28,6 +28,7 @@ class Bench {
   lines = 0;
   /** Whether the server answers a pull that is interrupted. */
   hears = true;
+  failures = 0;
   readonly changes = new Changes();
   readonly slots = new Slots(2);
   readonly fetcher: Fetcher;
@@ -59,6 +60,9 @@ class Bench {
       accept: (jobs) => this.accepted.push(...jobs.map(({ id }) => id)),
       onNotice: () => {},
       onPull: () => {},
+      onFailure: () => {
+        this.failures += 1;
+      },
     });
     this.fetcher.start();
   }
@@ -132,6 +136,7 @@ test('a pull without an answer is repeated as it was, first at once, and not hel
     ],
   );
   assert.deepEqual(bench.slept.slice(0, 2), [100, 200]);
+  assert.equal(bench.failures, 3);
 });
 
 test('nothing is asked for while no slot is free', async () => {
@@ -160,23 +165,6 @@ test('a new line takes over the open pull, and what the old one still brings is 
 
   assert.deepEqual([old.line, taken.line, old.requestId === taken.requestId], [1, 2, true]);
   assert.deepEqual([bench.accepted, bench.slots.held], [['a'], 1]);
-});
-
-test('a connection on which no pull is out is replaced when it may be dead', async () => {
-  const bench = new Bench();
-  const first = await bench.pull(1);
-
-  bench.fetcher.refresh(); // one is out: nothing happens
-  assert.equal(bench.lines, 1);
-  first.answer([job('a'), job('b')]);
-  await bench.changes.until(() => bench.accepted.length === 2);
-  bench.fetcher.refresh();
-  bench.slots.vacate();
-  bench.changes.tell();
-  const second = await bench.pull(2);
-  await bench.fetcher.drain();
-
-  assert.deepEqual([second.line, second.count], [2, 1]);
 });
 
 test('a pull that is unanswered when the worker drains is asked once more, over a new line', async () => {

@@ -7,7 +7,7 @@ import type { Job } from '../src/models.ts';
 import type { JobOptions } from '../src/options.ts';
 import { Worker } from '../src/worker.ts';
 import type { WorkerOptions } from '../src/worker-options.ts';
-import { ends, gate, Listener, until, WorkerServer } from './worker-server.ts';
+import { Deaf, ends, Listener, until, WorkerServer } from './worker-server.ts';
 
 const server = new WorkerServer();
 let queues = 0;
@@ -132,15 +132,11 @@ for (const scheme of ['http', 'tcp'] as const) {
 
     test('stopping waits for running jobs, takes no new ones, and tells the server', async () => {
       const one = worker({ concurrency: 2 });
-      const { opened, open } = gate();
-      const entered = gate();
-      one.handle('job', async () => {
-        entered.open();
-        await opened;
-      });
+      const deaf = new Deaf();
+      one.handle('job', deaf.handle);
       const id = await push();
       await one.start();
-      await entered.opened;
+      await deaf.entered.opened;
 
       const stopping = one.stop();
       await until('the server knows', async () => {
@@ -148,7 +144,7 @@ for (const scheme of ['http', 'tcp'] as const) {
         return info?.state === 'quiet';
       });
       const late = await push();
-      open();
+      deaf.letGo();
 
       assert.equal(await stopping, true);
       assert.equal((await client.getJob(id)).state, 'completed');

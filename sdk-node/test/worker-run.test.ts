@@ -12,7 +12,7 @@ import { Discard, Release, RetryIn } from '../src/outcomes.ts';
 import { RUNTIME } from '../src/runtime.ts';
 import { Worker } from '../src/worker.ts';
 import type { WorkerOptions } from '../src/worker-options.ts';
-import { ends, gate, Listener, until, WorkerServer } from './worker-server.ts';
+import { Deaf, ends, gate, Listener, until, WorkerServer } from './worker-server.ts';
 
 const server = new WorkerServer();
 let queues = 0;
@@ -164,18 +164,14 @@ test('the end of the grace gives running jobs back without burning an attempt', 
 
 test('a handler that does not listen is given back as well, and what it returns is dropped', async () => {
   const one = worker();
-  const { opened, open } = gate();
-  const entered = gate();
-  one.handle('job', async () => {
-    entered.open();
-    await opened;
-  });
+  const deaf = new Deaf();
+  one.handle('job', deaf.handle);
   const id = await push();
   await one.start();
-  await entered.opened;
+  await deaf.entered.opened;
 
   assert.equal(await one.stop({ timeoutMs: 0 }), false);
-  open();
+  deaf.letGo();
   await sleep(1);
 
   const { state, attempt } = await client.getJob(id);
@@ -185,20 +181,16 @@ test('a handler that does not listen is given back as well, and what it returns 
 test('run ends with its signal, drains before, and a worker runs once', async () => {
   const one = worker();
   const stopping = new AbortController();
-  const { opened, open } = gate();
-  const entered = gate();
-  one.handle('job', async () => {
-    entered.open();
-    await opened;
-  });
+  const deaf = new Deaf();
+  one.handle('job', deaf.handle);
   const id = await push();
   const listeners = process.listenerCount('SIGTERM');
   const running = one.run({ signal: stopping.signal });
-  await entered.opened;
+  await deaf.entered.opened;
   const during = process.listenerCount('SIGTERM');
 
   stopping.abort();
-  open();
+  deaf.letGo();
   await running;
 
   assert.equal((await client.getJob(id)).state, 'completed');

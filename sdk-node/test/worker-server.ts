@@ -125,6 +125,21 @@ export function gate<T = void>(): {
   return { opened, open };
 }
 
+/** A handler that runs until it is let go, and does not listen to its signal. */
+export class Deaf {
+  readonly entered = gate();
+  readonly #left = gate();
+
+  readonly handle = async (): Promise<void> => {
+    this.entered.open();
+    await this.#left.opened;
+  };
+
+  letGo(): void {
+    this.#left.open();
+  }
+}
+
 /** A handler that runs until its signal aborts, and keeps the reason. */
 export class Listener {
   readonly entered = gate();

@@ -1,12 +1,7 @@
 /** What the types of a worker promise. Compiled and never run; a line that says so must not compile. */
 
 import { type Client, type Job, type JobContext, type StopReason, Worker } from '../src/index.ts';
-
-type Same<A, B> =
-  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-function expectType<Expected>() {
-  return <Actual>(_value: Actual, _same: Same<Expected, Actual>): void => {};
-}
+import { expectType } from './expect-type.ts';
 
 interface Mail {
   to: string;

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.relay import Relay
 
 from jobwire import AsyncClient, AuthError, Discard, Job, Release, RetryIn
 from jobwire import _async_worker as worker_module
+from jobwire import _worker_core as core
 from jobwire._async_worker import AsyncJobContext, AsyncWorker
 from jobwire._runtime import AsyncRuntime
-from jobwire._worker_clients import CALL_TIMEOUT
 from jobwire.testing import FakeServer
 
 PATIENCE = 10.0
+FAST = 5.0  # seconds; a call that waits for its own timeout takes at least twice as long
+ACKS = {"http": "/jobs/ack", "tcp": '"ack_batch"'}  # what a request with acks says on each wire
 
 
 @pytest.fixture
@@ -31,6 +36,11 @@ async def client(request: pytest.FixtureRequest, fake: FakeServer) -> AsyncItera
     url = fake.url if request.param == "http" else fake.tcp_url
     async with AsyncClient(url, _runtime=AsyncRuntime(random=lambda: 0.0)) as one:
         yield one
+
+
+@pytest.fixture
+def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "SILENCE_MIN", 0.3)
 
 
 async def push(client: AsyncClient, name: str = "job", data: Any = None, **options: Any) -> str:
@@ -252,6 +262,29 @@ async def test_a_deaf_worker_fetches_over_a_new_connection(
     assert first["request_id"] == second["request_id"]
 
 
+async def test_a_pull_on_a_connection_that_died_is_asked_again_on_a_new_one(
+    fake: FakeServer, client: AsyncClient, short_silence: None, caplog: Any
+) -> None:
+    """Heartbeats go on over theirs, and neither end is told; the job went into the dead one. JW-SDK-13."""
+    with Relay(str(client._endpoint)) as relay:
+        async with AsyncClient(relay.url) as behind:
+            gate = Gate()
+            gate.leave.release()
+            worker = AsyncWorker(behind, "q", heartbeat=0.05)
+            worker.handler("job")(gate)
+            relay.lose("pull")
+
+            async with worker:
+                await comes(fake, "pull")
+                job = await push(client)
+                await asyncio.to_thread(fake.wait_for_state, job, "completed", FAST)
+
+    first, second = fake.calls_of("pull")[:2]
+    assert first["request_id"] == second["request_id"]
+    assert fake.job(job)["delivery"] == 1
+    assert caplog.text.count("server lost") == 1
+
+
 async def test_a_fetch_loop_that_dies_is_logged_reported_and_started_again(
     fake: FakeServer, client: AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
@@ -302,26 +335,23 @@ async def test_an_ack_without_an_answer_is_sent_again(
     assert fake.job(job)["delivery"] == 1
 
 
-async def test_an_ack_on_a_connection_that_died_is_sent_again_as_soon_as_heartbeats_come_through(
-    fake: FakeServer, client: AsyncClient
+async def test_an_ack_on_a_connection_that_died_is_sent_again_on_a_new_one(
+    fake: FakeServer, client: AsyncClient, short_silence: None
 ) -> None:
-    worker = AsyncWorker(client, "q", heartbeat=0.05)
+    """JW-SDK-13."""
+    with Relay(str(client._endpoint)) as relay:
+        async with AsyncClient(relay.url) as behind:
+            gate = Gate()
+            gate.leave.release()
+            worker = AsyncWorker(behind, "q", heartbeat=0.05)
+            worker.handler("job")(gate)
+            relay.lose(ACKS[client._endpoint.scheme])
 
-    @worker.handler("job")
-    async def handle(job: Job) -> int:
-        return 7
+            async with worker:
+                job = await push(client)
+                await asyncio.to_thread(fake.wait_for, "ack_batch", 2, FAST)
 
-    fake.swallow_next("ack_batch")
-
-    async with worker:
-        job = await push(client)
-        await comes(fake, "ack_batch")
-        fake.drop_next_answer("heartbeat_batch")
-        # The first one would still wait.
-        await asyncio.to_thread(fake.wait_for, "ack_batch", 2, CALL_TIMEOUT - 2)
-        await ends(fake, job, "completed")
-
-    first, second = fake.calls_of("ack_batch")
+    first, second = fake.calls_of("ack_batch")[:2]
     assert first == second
     assert fake.job(job)["delivery"] == 1
 
@@ -605,3 +635,81 @@ def test_heartbeats_do_not_outlive_an_event_loop_that_was_closed(caplog: Any) ->
 
         assert worker._threads.join(PATIENCE)
         assert "closed before the worker was stopped" in caplog.text
+
+
+# --- jobs that come back without a lease (wire version 1) ----------------------------------------------------------------
+
+
+class Comeback:
+    """Feeds a worker jobs by hand; each handler runs until its delivery is let go."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.id = str(uuid.uuid4())
+        self.pulled: asyncio.Queue[list[Job]] = asyncio.Queue()
+        self.leave = {1: asyncio.Event(), 2: asyncio.Event()}
+        self.entered = {1: asyncio.Event(), 2: asyncio.Event()}
+        self.contexts: dict[int, AsyncJobContext] = {}
+        self.worker = AsyncWorker(client, "q", concurrency=2)
+        self.worker._pull = self._pull  # type: ignore[method-assign]
+        self.worker.handler("job")(self._handle)
+
+    async def bring(self, delivery: int) -> None:
+        self.pulled.put_nowait([Job(id=self.id, queue="q", name="job", delivery=delivery)])
+        await asyncio.wait_for(self.entered[delivery].wait(), PATIENCE)
+
+    async def wait_for_slots(self, held: int) -> None:
+        assert await self.worker._await(lambda: self.worker._slots.held == held, PATIENCE)
+
+    async def _pull(self, client: AsyncClient, plan: core.PullPlan, wait: float) -> list[Job]:
+        while not self.worker._draining:
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                return await asyncio.wait_for(self.pulled.get(), 0.02)
+        return []
+
+    async def _handle(self, job: Job, ctx: AsyncJobContext) -> None:
+        self.contexts[job.delivery] = ctx
+        self.entered[job.delivery].set()
+        while not self.leave[job.delivery].is_set():  # deaf to its cancellation
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait_for(self.leave[job.delivery].wait(), PATIENCE)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_a_job_that_comes_back_has_its_old_handler_stopped_and_its_slot_freed(
+    fake: FakeServer, client: AsyncClient, order: tuple[int, int]
+) -> None:
+    back = Comeback(client)
+
+    async with back.worker:
+        await back.bring(1)
+        await back.bring(2)
+        assert (back.contexts[1].reason, back.contexts[2].reason) == ("lease_lost", None)
+        await back.wait_for_slots(2)
+        for left, delivery in zip((1, 0), order, strict=True):
+            back.leave[delivery].set()
+            await back.wait_for_slots(left)
+
+    assert [len(call["items"]) for call in fake.calls_of("ack_batch")] == [1]
+
+
+async def test_a_job_that_comes_back_before_its_outcome_has_left_takes_the_place_of_it(
+    fake: FakeServer, client: AsyncClient
+) -> None:
+    back = Comeback(client)
+    kept: asyncio.Queue[Any] = asyncio.Queue()
+    put = back.worker._settler.put
+    back.worker._settler.put = kept.put_nowait  # type: ignore[method-assign,assignment]
+
+    async with back.worker:
+        await back.bring(1)
+        back.leave[1].set()
+        old = await asyncio.wait_for(kept.get(), PATIENCE)
+        await back.bring(2)
+        await back.wait_for_slots(1)
+        back.leave[2].set()
+        new = await asyncio.wait_for(kept.get(), PATIENCE)
+        put(old)
+        put(new)
+        await back.wait_for_slots(0)
+
+    assert [len(call["items"]) for call in fake.calls_of("ack_batch")] == [1]

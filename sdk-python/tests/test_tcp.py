@@ -15,7 +15,17 @@ from jobwire._errors import (
     UnavailableError,
     ValidationError,
 )
-from jobwire._tcp import Answered, Broken, Event, Late, Noticed, Ready, Session, Unprocessed
+from jobwire._tcp import (
+    Answered,
+    Broken,
+    Event,
+    Late,
+    Noticed,
+    Ready,
+    Session,
+    Silence,
+    Unprocessed,
+)
 
 
 def line(**members: Any) -> bytes:
@@ -240,6 +250,69 @@ def test_late_jobs_of_a_cancelled_pull_can_be_given_back() -> None:
         ("release", "b", "2"),
     ]
     assert made.feed(b"".join(line(ok=True, rid=one["rid"]) for one in lines)) == []
+
+
+# --- silence ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ping_is_not_in_flight_and_its_answer_reaches_nobody() -> None:
+    made = ready()
+    rid, _ = made.send("pull", b"{}")
+
+    ping = json.loads(made.ping())
+
+    assert ping == {"cmd": "ping", "rid": rid + 1}
+    assert made.in_flight == 1
+    assert made.feed(line(ok=True, rid=ping["rid"])) == []
+    assert made.feed(line(ok=True, rid=rid)) == [Answered(rid, {"ok": True, "rid": rid})]
+
+
+def test_in_version_1_there_is_no_ping() -> None:
+    made = ready(1)
+
+    assert made.ping() == b""
+    assert made.in_flight == 0
+
+
+def test_a_peer_that_is_quiet_is_pinged_once_and_then_given_up() -> None:
+    silence = Silence(10.0)
+    silence.begin(100.0)
+
+    assert silence.look(100.0, can_ping=True) == ("wait", 105.0)
+    assert silence.look(104.9, can_ping=True) == ("wait", 105.0)
+    assert silence.look(105.0, can_ping=True) == ("ping", 110.0)
+    assert silence.look(105.0, can_ping=True) == ("wait", 110.0)
+    assert silence.look(109.9, can_ping=True) == ("wait", 110.0)
+    assert silence.look(110.0, can_ping=True) == ("give up", 110.0)
+
+
+def test_a_peer_that_answers_its_pings_is_kept_for_ever() -> None:
+    """JW-SDK-14."""
+    silence = Silence(10.0)
+    silence.begin(0.0)
+
+    for asked_at in (5.0, 10.5, 16.0, 21.5):
+        assert silence.look(asked_at, can_ping=True) == ("ping", asked_at + 5.0)
+        silence.begin(asked_at + 0.5)
+        assert silence.look(asked_at + 5.0, can_ping=True) == ("wait", asked_at + 5.5)
+
+
+def test_a_peer_that_cannot_be_asked_is_given_up_after_the_whole_of_it() -> None:
+    silence = Silence(10.0)
+    silence.begin(0.0)
+
+    assert silence.look(5.0, can_ping=False) == ("wait", 10.0)
+    assert silence.look(10.0, can_ping=False) == ("give up", 10.0)
+
+
+def test_a_look_that_comes_too_late_still_asks_first() -> None:
+    """A process that was stopped for a minute has heard nothing either, and its peer may be well."""
+    silence = Silence(10.0)
+    silence.begin(0.0)
+
+    assert silence.look(60.0, can_ping=True) == ("ping", 65.0)
+    assert silence.look(64.9, can_ping=True) == ("wait", 65.0)
+    assert silence.look(65.0, can_ping=True) == ("give up", 65.0)
 
 
 # --- goodbye ----------------------------------------------------------------------------------------------------------

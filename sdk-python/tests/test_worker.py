@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import queue
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.relay import Relay
 
 from jobwire import AuthError, Client, Discard, Job, Release, RetryIn
 from jobwire import _worker as worker_module
+from jobwire import _worker_core as core
 from jobwire._runtime import Runtime
 from jobwire._worker import JobContext, Worker
-from jobwire._worker_clients import CALL_TIMEOUT
 from jobwire.testing import FakeServer
 
 PATIENCE = 10.0
+FAST = 5.0  # seconds; a call that waits for its own timeout takes at least twice as long
+ACKS = {"http": "/jobs/ack", "tcp": '"ack_batch"'}  # what a request with acks says on each wire
 
 
 @pytest.fixture
@@ -34,6 +40,16 @@ def client(request: pytest.FixtureRequest, fake: FakeServer) -> Iterator[Client]
         url, _runtime=Runtime(random=lambda: 0.0)
     ) as one:  # no jitter: reconnects are at once
         yield one
+
+
+@pytest.fixture
+def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "SILENCE_MIN", 0.3)
+
+
+def longest_wait_ms(client: Client, silence: float = 10.0) -> int:
+    """How long a pull is held by default; over HTTP a server that holds it cannot be asked whether it lives."""
+    return 20_000 if client._endpoint.is_tcp else round(silence * 1000 / 2)
 
 
 def push(client: Client, name: str = "job", data: Any = None, **options: Any) -> str:
@@ -303,7 +319,7 @@ def test_an_idle_worker_holds_one_pull_open_and_is_woken_by_a_push(
         fake.wait_for_state(job, "completed")
         (first, *rest) = fake.calls_of("pull")
 
-    assert first["wait_ms"] == 20_000
+    assert first["wait_ms"] == longest_wait_ms(client)
     assert len(rest) <= 1  # the one after the job
 
 
@@ -327,7 +343,7 @@ def test_queues_weights_names_lease_and_worker_go_with_the_pull(
         "lease_ms": 12_000,
         "worker_id": "w1",
         "count": 4,
-        "wait_ms": 20_000,
+        "wait_ms": longest_wait_ms(client, silence=4.0),
     }
 
 
@@ -365,22 +381,24 @@ def test_a_deaf_worker_fetches_over_a_new_connection(fake: FakeServer, client: C
     assert first["request_id"] == second["request_id"]
 
 
-def test_a_worker_whose_heartbeats_failed_fetches_over_a_new_connection(
-    fake: FakeServer, client: Client
+def test_a_pull_on_a_connection_that_died_is_asked_again_on_a_new_one(
+    fake: FakeServer, client: Client, short_silence: None, caplog: Any
 ) -> None:
-    """What lost them may have lost the open pull as well, and the server believes that it still waits."""
-    worker = Worker(client, "q", heartbeat=0.05, worker_id="w1")
-    worker.handler("job")(lambda job: None)
-    fake.swallow_next("pull")
+    """Heartbeats go on over theirs, and neither end is told; the job went into the dead one. JW-SDK-13."""
+    with Relay(str(client._endpoint)) as relay, Client(relay.url) as behind:
+        worker = Worker(behind, "q", heartbeat=0.05)
+        worker.handler("job")(lambda job: 7)
+        relay.lose("pull")
 
-    with worker:
-        fake.wait_for("pull")
-        fake.drop_next_answer("heartbeat_batch")
-        fake.wait_until(lambda: len(fake.calls_of("pull")) > 1)
-        fake.wait_for_state(push(client), "completed")
+        with worker:
+            fake.wait_for("pull")
+            job = push(client)
+            fake.wait_for_state(job, "completed", FAST)
 
     first, second = fake.calls_of("pull")[:2]
     assert first["request_id"] == second["request_id"]
+    assert fake.job(job)["delivery"] == 1
+    assert caplog.text.count("server lost") == 1
 
 
 def test_a_fetch_loop_that_dies_is_logged_reported_and_started_again(
@@ -430,21 +448,20 @@ def test_an_ack_without_an_answer_is_sent_again(
     assert fake.job(job)["delivery"] == 1
 
 
-def test_an_ack_on_a_connection_that_died_is_sent_again_as_soon_as_heartbeats_come_through(
-    fake: FakeServer, client: Client
+def test_an_ack_on_a_connection_that_died_is_sent_again_on_a_new_one(
+    fake: FakeServer, client: Client, short_silence: None
 ) -> None:
-    worker = Worker(client, "q", heartbeat=0.05)
-    worker.handler("job")(lambda job: 7)
-    fake.swallow_next("ack_batch")
+    """JW-SDK-13."""
+    with Relay(str(client._endpoint)) as relay, Client(relay.url) as behind:
+        worker = Worker(behind, "q", heartbeat=0.05)
+        worker.handler("job")(lambda job: 7)
+        relay.lose(ACKS[client._endpoint.scheme])
 
-    with worker:
-        job = push(client)
-        fake.wait_for("ack_batch")
-        fake.drop_next_answer("heartbeat_batch")
-        fake.wait_for("ack_batch", 2, CALL_TIMEOUT - 2)  # the first one would still wait
-        fake.wait_for_state(job, "completed")
+        with worker:
+            job = push(client)
+            fake.wait_for("ack_batch", 2, FAST)
 
-    first, second = fake.calls_of("ack_batch")
+    first, second = fake.calls_of("ack_batch")[:2]
     assert first == second
     assert fake.job(job)["delivery"] == 1
 
@@ -745,3 +762,78 @@ def test_a_wrong_token_ends_run_with_the_error(door: str) -> None:
         url = fake.url if door == "http" else fake.tcp_url
         with Client(url, token="wrong") as client, pytest.raises(AuthError):
             Worker(client, "q").run()
+
+
+# --- jobs that come back without a lease (wire version 1) ----------------------------------------------------------------
+
+
+class Comeback:
+    """Feeds a worker jobs by hand; each handler runs until its delivery is let go."""
+
+    def __init__(self, client: Client) -> None:
+        self.id = str(uuid.uuid4())
+        self.pulled: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
+        self.leave = {1: threading.Event(), 2: threading.Event()}
+        self.entered = {1: threading.Event(), 2: threading.Event()}
+        self.contexts: dict[int, JobContext] = {}
+        self.worker = Worker(client, "q", concurrency=2)
+        self.worker._pull = self._pull  # type: ignore[method-assign]
+        self.worker.handler("job")(self._handle)
+
+    def bring(self, delivery: int) -> None:
+        self.pulled.put([Job(id=self.id, queue="q", name="job", delivery=delivery)])
+        assert self.entered[delivery].wait(PATIENCE)
+
+    def wait_for_slots(self, held: int) -> None:
+        assert self.worker._await(lambda: self.worker._slots.held == held, PATIENCE)
+
+    def _pull(self, client: Client, plan: core.PullPlan, wait: float) -> list[Job]:
+        while not self.worker._draining.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self.pulled.get(timeout=0.02)
+        return []
+
+    def _handle(self, job: Job, ctx: JobContext) -> None:
+        self.contexts[job.delivery] = ctx
+        self.entered[job.delivery].set()
+        assert self.leave[job.delivery].wait(PATIENCE)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_job_that_comes_back_has_its_old_handler_stopped_and_its_slot_freed(
+    fake: FakeServer, client: Client, order: tuple[int, int]
+) -> None:
+    back = Comeback(client)
+
+    with back.worker:
+        back.bring(1)
+        back.bring(2)
+        assert (back.contexts[1].reason, back.contexts[2].reason) == ("lease_lost", None)
+        back.wait_for_slots(2)
+        for left, delivery in zip((1, 0), order, strict=True):
+            back.leave[delivery].set()
+            back.wait_for_slots(left)
+
+    assert [len(call["items"]) for call in fake.calls_of("ack_batch")] == [1]
+
+
+def test_a_job_that_comes_back_before_its_outcome_has_left_takes_the_place_of_it(
+    fake: FakeServer, client: Client
+) -> None:
+    back = Comeback(client)
+    put, kept = back.worker._settler.put, queue.SimpleQueue[Any]()
+    back.worker._settler.put = kept.put  # type: ignore[method-assign,assignment]
+
+    with back.worker:
+        back.bring(1)
+        back.leave[1].set()
+        old = kept.get(timeout=PATIENCE)
+        back.bring(2)
+        back.wait_for_slots(1)
+        back.leave[2].set()
+        new = kept.get(timeout=PATIENCE)
+        put(old)
+        put(new)
+        back.wait_for_slots(0)
+
+    assert [len(call["items"]) for call in fake.calls_of("ack_batch")] == [1]

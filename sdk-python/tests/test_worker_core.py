@@ -223,7 +223,7 @@ def test_the_first_reconnect_is_at_once_and_the_others_grow_for_ever() -> None:
         link.failed("fetch", 0.0)
         delays.append(link.delay("fetch", lost, 1.0))
 
-    assert delays == [0.0, 0.1, 0.2, 0.4, 0.8, *[1.5] * 7]
+    assert delays == [0.0, 0.1, 0.2, 0.4, 0.8, *[1.2] * 7]
 
 
 def test_a_wish_of_the_server_is_waited_for() -> None:
@@ -385,6 +385,11 @@ def options(**changes: object) -> object:
 
 def test_a_heartbeat_is_a_third_of_the_lease() -> None:
     assert options().heartbeat == 10.0  # type: ignore[attr-defined]
+
+
+def test_the_server_may_be_silent_for_a_heartbeat_or_a_second() -> None:
+    assert options().silence == 10.0  # type: ignore[attr-defined]
+    assert options(heartbeat=0.2).silence == 1.0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from jobwire import FailItem, ItemResult, Job, JobwireError
+from jobwire._async_worker_settler import AsyncSettler
 from jobwire._errors import error_for
-from jobwire._runtime import Runtime
+from jobwire._runtime import AsyncRuntime, Runtime
 from jobwire._worker_core import Ack, Fail, GiveBack, Settlement
 from jobwire._worker_held import HeldJob, HeldJobs
 from jobwire._worker_link import SharedLink
@@ -281,3 +282,70 @@ def test_a_settlement_survives_a_bug_of_its_loop(bench: Bench) -> None:
     thread.join(PATIENCE)
 
     assert bench.settled == ["job"]
+
+
+@pytest.mark.parametrize("bench", [1.0], indirect=True)
+def test_what_stands_behind_a_lost_connection_waits_with_it(bench: Bench) -> None:
+    bench.peer.leave = threading.Semaphore(0)
+    jobs = [bench.hold(name).job for name in ("first", "ack", "fail", "a", "b")]
+    bench.put(Ack(job=jobs[0]))
+    assert bench.peer.entered.acquire(timeout=PATIENCE)
+    bench.put(Ack(job=jobs[1]), Fail(job=jobs[2], error="no"))
+    bench.put(GiveBack(job=jobs[3]), GiveBack(job=jobs[4]))
+    bench.peer.leave.release()
+    assert bench.peer.entered.acquire(timeout=PATIENCE)
+    bench.peer.errors = [error_for("CONNECTION_LOST"), error_for("REQUEST_TIMEOUT")]
+    bench.peer.leave.release(100)
+    bench.wait(5)
+
+    ack, fail = ("ack_batch", ["ack"]), ("fail_batch", ["fail"])
+    assert bench.peer.calls[1:] == [ack, ack, ack, fail, ("release", ["a"]), ("release", ["b"])]
+
+
+def test_releases_wait_for_each_other_where_the_connection_was_lost(bench: Bench) -> None:
+    jobs = [bench.hold(name).job for name in ("a", "b", "c")]
+    bench.peer.leave = threading.Semaphore(0)
+    bench.put(Ack(job=bench.hold("first").job))
+    assert bench.peer.entered.acquire(timeout=PATIENCE)
+    bench.put(*(GiveBack(job=job) for job in jobs))
+    bench.peer.leave.release()
+    assert bench.peer.entered.acquire(timeout=PATIENCE)
+    bench.peer.errors = [error_for("CONNECTION_LOST")]
+    bench.peer.leave.release(100)
+    bench.wait(4)
+
+    assert [ids for _, ids in bench.peer.calls[1:]] == [["a"], ["a"], ["b"], ["c"]]
+
+
+class AsyncPeer:
+    """Plays the async client as far as the test below goes: the first call meets a lost connection."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def ack_batch(self, items: Sequence[tuple[Job, Any]]) -> list[ItemResult]:
+        self.calls.append("ack_batch")
+        raise error_for("CONNECTION_LOST")
+
+    async def release(self, job: Job, *, delay: float) -> None:
+        self.calls.append("release")
+
+
+async def test_behind_a_lost_connection_the_settler_of_an_async_worker_sends_nothing_either() -> (
+    None
+):
+    held, peer, runtime = HeldJobs(), AsyncPeer(), AsyncRuntime(random=lambda: 0.0)
+    jobs = [Job(id=name, lease=f"1-{name}") for name in ("ack", "back")]
+    for job in jobs:
+        held.add(HeldJob(job, runtime.monotonic() + 30.0))
+    settler = AsyncSettler(
+        lambda: peer,  # type: ignore[arg-type,return-value]
+        Ledger(held, lambda _: None),
+        runtime,
+        SharedLink(runtime, lambda error: None),  # type: ignore[arg-type]
+    )
+    taken = [Ack(job=jobs[0]), GiveBack(job=jobs[1])]
+
+    again, _ = await settler._send_all(peer, taken)  # type: ignore[arg-type]
+
+    assert (peer.calls, again) == (["ack_batch"], taken)

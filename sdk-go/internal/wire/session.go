@@ -172,6 +172,14 @@ func (s *Session) Abort(dst []byte, rid int64) []byte {
 	return s.unanswered(dst, "abort", fmt.Appendf(nil, `{"target":%d}`, rid))
 }
 
+// Ping appends a line that is answered at once, whatever else waits; nothing where that cannot be asked.
+func (s *Session) Ping(dst []byte) []byte {
+	if s.version != 2 {
+		return dst
+	}
+	return s.unanswered(dst, "ping", []byte(`{}`))
+}
+
 // GiveBack appends the lines that release the jobs of an answer that nobody waits for, so that they need not wait for their leases
 // to end.
 func (s *Session) GiveBack(dst []byte, body Object) []byte {

@@ -144,6 +144,9 @@ class InlineTransport implements Transport {
   /** Nothing waits here. */
   interrupt(): void {}
 
+  /** There are no connections. */
+  closeIdle(): void {}
+
   async close(): Promise<void> {
     this.#isClosed = true;
   }

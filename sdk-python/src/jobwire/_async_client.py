@@ -90,6 +90,7 @@ class AsyncClient:
         client_name: str | None = None,
         transport: AsyncTransport | None = None,
         _runtime: AsyncRuntime | None = None,
+        _silence: float | None = None,
     ) -> None:
         self._endpoint = resolve(
             url, token=token, tls=tls, connect_timeout=connect_timeout, client_name=client_name
@@ -97,7 +98,7 @@ class AsyncClient:
         self._timeout = timeout
         self._policy = RetryPolicy(retries, retry_budget)
         self._runtime = _runtime or AsyncRuntime()
-        self._transport = transport or _transport_for(self._endpoint)
+        self._transport = transport or _transport_for(self._endpoint, _silence)
         self._closed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -476,6 +477,10 @@ class AsyncClient:
         """Have calls that wait on the server's side answered soon, as if their wait had run out."""
         self._transport.interrupt()
 
+    def _close_idle(self) -> None:
+        """Have the next call make a new connection, where nothing is in flight on the one that there is."""
+        self._transport.close_idle()
+
     async def _call(self, request: Request[T]) -> T:
         """Carry *request* out, and repeat it as its retry class and the policy allow."""
         state = RetryState(self._policy, request.retry)
@@ -495,5 +500,7 @@ class AsyncClient:
         raise client_closed()
 
 
-def _transport_for(endpoint: Endpoint) -> AsyncTransport:
-    return AsyncTcpTransport(endpoint) if endpoint.is_tcp else AsyncHttpTransport(endpoint)
+def _transport_for(endpoint: Endpoint, silence: float | None) -> AsyncTransport:
+    if endpoint.is_tcp:
+        return AsyncTcpTransport(endpoint, silence)
+    return AsyncHttpTransport(endpoint, silence)

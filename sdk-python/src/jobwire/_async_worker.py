@@ -45,8 +45,9 @@ from jobwire._worker_clients import (
     CALL_TIMEOUT,
     async_sibling,
     check_client,
+    heart_sibling,
+    longest_wait,
     sync_runtime,
-    sync_sibling,
 )
 from jobwire._worker_core import (
     GONE,
@@ -165,7 +166,7 @@ class AsyncWorker:
         queues: Tried in order. weights: One a queue; the order is then drawn in proportion for each pull.
         concurrency: Jobs at a time. A job is only asked for when there is a slot for it.
         lease: Seconds that a job is held without a sign of life. heartbeat: Seconds between two; a third of the lease.
-        wait: Seconds that the server holds a pull open while nothing is ready.
+        wait: Seconds that the server holds a pull open while nothing is ready; over HTTP half a heartbeat at most.
         names: Only jobs with these names; without it a job without a handler fails, and is tried again.
         grace: Seconds that running jobs have to end after SIGTERM; the others are given back, no attempt burnt.
         worker_id: How the server shows this worker; made from host, process and chance.
@@ -231,27 +232,28 @@ class AsyncWorker:
         self._last_pull_at: float | None = None
         self._fetch_client: AsyncClient | None = None
         self._fetch_task: asyncio.Task[None] | None = None
-        self._settle_task: asyncio.Task[None] | None = None
         self._loops: set[asyncio.Task[None]] = (
             set()
-        )  # fetch and settle, and replaced ones until they end
+        )  # fetch and settle, and a fetch that was replaced until it ends
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watchdog: Watchdog | None = None
+        silence = self._options.silence
+        self._wait = longest_wait(client, self._options.wait, silence)
+        self._sibling = functools.partial(async_sibling, client, silence)
         self._settler = AsyncSettler(
-            functools.partial(async_sibling, client),
+            self._sibling,
             Ledger(self._held, self._settled),
             self._runtime,
             self._link,
         )
         self._heart = Heart(
-            functools.partial(sync_sibling, client, call_timeout(self._options)),
+            functools.partial(heart_sibling, client, silence, call_timeout(self._options)),
             self._held,
             self._options,
             sync_runtime(client),
             self._link,
             self._report,
             self._found_deaf,
-            self._found_back,
         )
         self._threads = Supervisor(sync_runtime(client), self._stopped, self._tell_error)
 
@@ -333,7 +335,7 @@ class AsyncWorker:
         )
         self._threads.start("heart", self._heart.run)
         self._threads.start("watch", self._watchdog.run)
-        self._settle_task = self._start_loop("settle", self._settler.run)
+        self._start_loop("settle", self._settler.run)
         self._fetch_task = self._start_loop("fetch", self._fetch)
         logger.info(
             "worker started",
@@ -512,20 +514,8 @@ class AsyncWorker:
         self._fetch_task.cancel()
         self._fetch_task = self._start_loop("fetch", self._fetch)
 
-    def _found_back(self, lost_at: float) -> None:
-        """Called by the heart, in its thread."""
-        self._in_loop(functools.partial(self._settle_anew, lost_at))
-
-    def _settle_anew(self, lost_at: float) -> None:
-        """Leave a connection that has brought no answer since: a new loop sends what was on its way, with the same leases."""
-        is_silent = self._settler.heard_at < lost_at
-        if self._settle_task is None or self._stopped.is_set() or not is_silent:
-            return
-        self._settle_task.cancel()
-        self._settle_task = self._start_loop("settle", self._settler.run)
-
     async def _fetch(self) -> None:
-        async with async_sibling(self.client) as client:
+        async with self._sibling() as client:
             self._fetch_client = client
             client._notices(self._on_notice)
             while (plan := await self._next_plan()) is not None:
@@ -541,12 +531,13 @@ class AsyncWorker:
         return self._plan
 
     async def _fetch_once(self, client: AsyncClient, plan: PullPlan) -> None:
-        wait = self._link.hold(FETCH, self._options.wait)
+        wait = self._link.hold(FETCH, self._wait)
         started = self._last_pull_at = self._runtime.monotonic()
         try:
             jobs = await self._pull(client, plan, wait)
         except JobwireError as error:
             if not self._draining:
+                self._settler.doubt()
                 await self._pause(self._link.failed(FETCH, error))
             return
         self._link.answered(FETCH)
@@ -593,12 +584,22 @@ class AsyncWorker:
         self._plan = None
         self._slots.answered(plan.count, len(taken))
         for held in taken:
-            self._held.add(held)
+            self._replace(self._held.add(held))
             if self._draining:
                 self._settle(held, GiveBack(job=held.job))
             else:
                 self._dispatch(held)
         self._changed.set()
+
+    def _replace(self, before: HeldJob | None) -> None:
+        """Give up a job that has come back, if any: its handler is told, and its outcome dropped."""
+        if before is None:
+            return
+        before.stop("lease_lost")
+        if before in self._active:
+            before.is_replaced = True
+        else:  # its settlement is on its way, and will be dropped
+            self._slots.vacate()
 
     async def _recover(self) -> None:
         """
@@ -608,7 +609,7 @@ class AsyncWorker:
         if plan is None:
             return
         try:
-            async with async_sibling(self.client, FETCH_NOTICE) as client:
+            async with self._sibling(FETCH_NOTICE) as client:
                 self._accept(plan, await self._pull(client, plan, 0.0))
         except JobwireError as error:
             logger.info("the last pull stays unanswered: %s", error)
@@ -659,7 +660,9 @@ class AsyncWorker:
         ending = _ending_of(task)
         if isinstance(ending, Raised):
             self._tell_failure(held.job, ending)
-        if not held.is_abandoned:
+        if held.is_replaced:
+            self._settled(held)
+        elif not held.is_abandoned:
             self._settle(held, settlement_of(held.job, ending, held.reason))
 
     def _tell_failure(self, job: Job, ending: Raised) -> None:

@@ -92,6 +92,7 @@ class Client:
         client_name: str | None = None,
         transport: Transport | None = None,
         _runtime: Runtime | None = None,
+        _silence: float | None = None,
     ) -> None:
         self._endpoint = resolve(
             url, token=token, tls=tls, connect_timeout=connect_timeout, client_name=client_name
@@ -99,7 +100,7 @@ class Client:
         self._timeout = timeout
         self._policy = RetryPolicy(retries, retry_budget)
         self._runtime = _runtime or Runtime()
-        self._transport = transport or _transport_for(self._endpoint)
+        self._transport = transport or _transport_for(self._endpoint, _silence)
         self._closed = threading.Event()
 
     def __repr__(self) -> str:
@@ -647,6 +648,10 @@ class Client:
         """Have calls that wait on the server's side answered soon, as if their wait had run out."""
         self._transport.interrupt()
 
+    def _close_idle(self) -> None:
+        """Have the next call make a new connection, where nothing is in flight on the one that there is."""
+        self._transport.close_idle()
+
     def _call(self, request: Request[T]) -> T:
         """Carry *request* out, and repeat it as its retry class and the policy allow."""
         state = RetryState(self._policy, request.retry)
@@ -664,5 +669,7 @@ class Client:
         raise client_closed()
 
 
-def _transport_for(endpoint: Endpoint) -> Transport:
-    return TcpTransport(endpoint) if endpoint.is_tcp else HttpTransport(endpoint)
+def _transport_for(endpoint: Endpoint, silence: float | None) -> Transport:
+    if endpoint.is_tcp:
+        return TcpTransport(endpoint, silence)
+    return HttpTransport(endpoint, silence)

@@ -89,11 +89,11 @@ def loads_answer(text: str) -> JSONValue:
 
 def _answer(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    at, more = _enter(text, 0, "}")
+    at, more = enter(text, 0, "}")
     while more:
-        key, at = _key(text, at)
+        key, at = member_key(text, at)
         found[key], at = _member(text, at, key)
-        at, more = _after(text, at, "}")
+        at, more = after(text, at, "}")
     if at != len(text):
         raise ValueError(f"text after the end of the object, at {at}")
     return found
@@ -109,11 +109,11 @@ def _member(text: str, at: int, key: str) -> tuple[JSONValue, int]:
 
 def _jobs(text: str, at: int) -> tuple[list[JSONValue], int]:
     jobs: list[JSONValue] = []
-    at, more = _enter(text, at, "]")
+    at, more = enter(text, at, "]")
     while more:
         job, at = _job(text, at)
         jobs.append(job)
-        at, more = _after(text, at, "]")
+        at, more = after(text, at, "]")
     return jobs, at
 
 
@@ -125,20 +125,20 @@ def _job(text: str, at: int) -> tuple[JSONValue, int]:
 def raw_member(text: str, name: str) -> str | None:
     """The text of the member *name* of the object in *text*, exactly as it stands there; None when it is absent."""
     found = None
-    at, more = _enter(text, 0, "}")
+    at, more = enter(text, 0, "}")
     while more:
-        key, at = _key(text, at)
+        key, at = member_key(text, at)
         _, end = _value(text, at)
         if key == name:
             found = text[at:end]
-        at, more = _after(text, end, "}")
+        at, more = after(text, end, "}")
     return found
 
 
 # Each step of the walk takes a position and gives the one behind what it read; white space is passed over.
 
 
-def _enter(text: str, at: int, close: str) -> tuple[int, bool]:
+def enter(text: str, at: int, close: str) -> tuple[int, bool]:
     match = _OPEN.match(text, at)
     if match is None:
         raise ValueError(f"expected an object or an array at {at}")
@@ -147,7 +147,7 @@ def _enter(text: str, at: int, close: str) -> tuple[int, bool]:
     return match.end(), True
 
 
-def _key(text: str, at: int) -> tuple[str, int]:
+def member_key(text: str, at: int) -> tuple[str, int]:
     match = _KEY.match(text, at)
     if match is None:
         raise ValueError(f"expected a member at {at}")
@@ -158,7 +158,7 @@ def _value(text: str, at: int) -> tuple[JSONValue, int]:
     return _decoder.raw_decode(text, at)
 
 
-def _after(text: str, at: int, close: str) -> tuple[int, bool]:
+def after(text: str, at: int, close: str) -> tuple[int, bool]:
     match = _NEXT.match(text, at)
     if match is None or match.group(1) not in ("," + close):
         raise ValueError(f"expected ',' or '{close}' at {at}")

@@ -157,6 +157,10 @@ class Session:
         """The line that has the waiting request *rid* answered at once; empty where the server does not know it."""
         return self._unanswered("abort", {"target": rid}) if self.version == 2 else b""
 
+    def ping(self) -> bytes:
+        """The line that a living peer answers at once, whatever else waits; empty in version 1, where nothing may."""
+        return self._unanswered("ping", {}) if self.version == 2 else b""
+
     def give_back(self, body: Mapping[str, Any]) -> bytes:
         """The lines that release the jobs of a Late answer, so that they need not wait for their leases to end."""
         jobs = [*(body.get("jobs") or ()), *filter(None, [body.get("job")])]
@@ -303,6 +307,47 @@ class Session:
     def _break(self, error: errors.JobwireError, events: list[Event]) -> None:
         self._stage = "broken"
         events.append(Broken(error))
+
+
+Verdict: TypeAlias = Literal["wait", "ping", "give up"]
+
+
+class Silence:
+    """
+    Tells a peer that is silent by design from one that is gone, while a request is unanswered (JW-SDK-13, JW-SDK-14).
+
+    Half of *limit* seconds after the peer was last heard it is sent one ping, and has the other half to be heard again;
+    where nothing can be asked (version 1) it has the whole. Instants are those of one monotonic clock.
+    """
+
+    __slots__ = ("_pinged_at", "_quiet_since", "limit")
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._quiet_since = 0.0
+        self._pinged_at: float | None = None
+
+    def begin(self, now: float) -> None:
+        """From here on it is quiet: bytes were heard, or a request was sent while no other was in flight."""
+        self._quiet_since, self._pinged_at = now, None
+
+    def look(self, now: float, *, can_ping: bool) -> tuple[Verdict, float]:
+        """
+        What to do now, and when to look again.
+
+        A look that comes too late, as after a pause of this process, still asks before it gives up.
+        """
+        half = self.limit / 2
+        if self._pinged_at is not None:
+            due = self._pinged_at + half
+            return ("wait", due) if now < due else ("give up", now)
+        due = self._quiet_since + (half if can_ping else self.limit)
+        if now < due:
+            return "wait", due
+        if not can_ping:
+            return "give up", now
+        self._pinged_at = now
+        return "ping", now + half
 
 
 def _line(cmd: str, payload: bytes, rid: int | None) -> bytes:

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jobwire._errors import HandlerOutcome, JobwireError
 from jobwire._models import Job, WorkerReport
-from jobwire._worker_clients import CALL_TIMEOUT, check_client, sibling
+from jobwire._worker_clients import (
+    CALL_TIMEOUT,
+    check_client,
+    heart_sibling,
+    longest_wait,
+    sibling,
+)
 from jobwire._worker_core import (
     GONE,
     Ending,
@@ -158,7 +164,7 @@ class Worker:
         queues: Tried in order. weights: One a queue; the order is then drawn in proportion for each pull.
         concurrency: Jobs at a time. A job is only asked for when there is a slot for it.
         lease: Seconds that a job is held without a sign of life. heartbeat: Seconds between two; a third of the lease.
-        wait: Seconds that the server holds a pull open while nothing is ready.
+        wait: Seconds that the server holds a pull open while nothing is ready; over HTTP half a heartbeat at most.
         names: Only jobs with these names; without it a job without a handler fails, and is tried again.
         grace: Seconds that running jobs have to end after SIGTERM; the others are given back, no attempt burnt.
         worker_id: How the server shows this worker; made from host, process and chance.
@@ -215,19 +221,20 @@ class Worker:
         self._over = threading.Event()  # stop() has done everything
         self._signals = 0
         self._fatal: JobwireError | None = None
-        connect = functools.partial(sibling, client)
+        silence = self._options.silence
+        self._wait = longest_wait(client, self._options.wait, silence)
+        self._sibling = functools.partial(sibling, client, silence)
         self._settler = Settler(
-            connect, Ledger(self._held, self._settled), self._runtime, self._link
+            self._sibling, Ledger(self._held, self._settled), self._runtime, self._link
         )
         self._heart = Heart(
-            functools.partial(sibling, client, call_timeout(self._options)),
+            functools.partial(heart_sibling, client, silence, call_timeout(self._options)),
             self._held,
             self._options,
             self._runtime,
             self._link,
             self._report,
             self._fetch_anew,
-            self._settler.leave_if_silent_since,
         )
         self._threads = Supervisor(self._runtime, self._stopped, self._tell_error)
         self._runners = Supervisor(self._runtime, self._stopped, self._tell_error)
@@ -472,7 +479,7 @@ class Worker:
             old.close()
 
     def _fetch(self, generation: int) -> None:
-        with sibling(self.client) as client:
+        with self._sibling() as client:
             client._notices(self._on_notice)
             with self._changed:
                 if generation == self._generation:
@@ -501,12 +508,13 @@ class Worker:
         return self._plan is not None or self._slots.free > 0
 
     def _fetch_once(self, client: Client, plan: PullPlan, generation: int) -> None:
-        wait = self._link.hold(FETCH, self._options.wait)
+        wait = self._link.hold(FETCH, self._wait)
         started = self._last_pull_at = self._runtime.monotonic()
         try:
             jobs = self._pull(client, plan, wait)
         except JobwireError as error:
             if not self._must_end(generation):
+                self._settler.doubt()
                 self._runtime.pause(self._link.failed(FETCH, error), self._draining)
             return
         self._link.answered(FETCH)
@@ -543,7 +551,7 @@ class Worker:
             self._plan = None
             self._slots.answered(plan.count, len(taken))
             for held in taken:
-                self._held.add(held)
+                self._replace(self._held.add(held))
             is_late = self._draining.is_set()
             if not is_late:
                 self._active.update(taken)
@@ -554,6 +562,16 @@ class Worker:
             else:
                 self._dispatch(held)
 
+    def _replace(self, before: HeldJob | None) -> None:
+        """Give up a job that has come back, if any: its handler is told, and its outcome dropped. The lock is held."""
+        if before is None:
+            return
+        before.stop("lease_lost")
+        if before in self._active:
+            before.is_replaced = True
+        else:  # its settlement is on its way, and will be dropped
+            self._slots.vacate()
+
     def _recover(self, generation: int) -> None:
         """
         Ask once more for the jobs of a pull that got no answer before the drain, so that they do not wait for their lease.
@@ -562,7 +580,7 @@ class Worker:
         if plan is None or generation != self._generation:
             return
         try:
-            with sibling(self.client, FETCH_NOTICE) as client:
+            with self._sibling(FETCH_NOTICE) as client:
                 self._accept(plan, self._pull(client, plan, 0.0), generation)
         except JobwireError as error:
             logger.info("the last pull stays unanswered: %s", error)
@@ -606,9 +624,11 @@ class Worker:
             self._timers.cancel(timer)
         with self._changed:
             self._active.discard(held)
-            is_abandoned = held.is_abandoned
+            is_abandoned, is_replaced = held.is_abandoned, held.is_replaced
             self._changed.notify_all()
-        if not is_abandoned:
+        if is_replaced:
+            self._settled(held)
+        elif not is_abandoned:
             self._settle(held, settlement)
 
     def _handle(self, held: HeldJob, context: JobContext) -> Settlement | None:

@@ -41,9 +41,10 @@ RESULT_BYTES: Final = 1_048_576
 BATCH_BYTES: Final = 3_145_728  # a batch must fit a line of 4 MiB with room for ids and quoting
 HEARTBEATS_A_LEASE: Final = 3  # two may be lost before the lease is
 RETRY_CAP: Final = (
-    1.5  # seconds; a worker tries for ever, and is back soon after a restart of the server
+    1.2  # seconds; a worker tries for ever, and is back soon after a restart of the server
 )
 ECHO: Final = 5.0  # seconds
+SILENCE_MIN: Final = 1.0  # seconds
 EMPTY_ANSWER_CAP: Final = 1.0  # seconds between pulls from a server that does not hold them
 HEARTBEAT_SPACING: Final = 0.5  # seconds; news that stays news must not make a busy loop
 GONE: Final = frozenset({"LEASE_LOST", "JOB_NOT_FOUND", "NOT_FOUND", "INVALID_STATE"})
@@ -84,6 +85,11 @@ class WorkerOptions:
     grace: float
     worker_id: str
     block_warning: float
+
+    @property
+    def silence(self) -> float:
+        """How long the server may say nothing while a pull or a settlement is unanswered. JW-SDK-13."""
+        return max(self.heartbeat, SILENCE_MIN)
 
 
 def check_options(
@@ -424,7 +430,7 @@ def judge_error(error: JobwireError) -> Verdict:
     """As judge(), for a settlement that travelled alone."""
     if error.code in GONE:
         return "gone"
-    if error.retryable or error.code == "CLIENT_CLOSED":  # closed by us, to connect anew
+    if error.retryable or error.code == "CLIENT_CLOSED":  # closed by us, not refused
         return "again"
     return "refused"
 

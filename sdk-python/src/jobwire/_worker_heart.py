@@ -50,8 +50,7 @@ class Heart:
     Sends a heartbeat for all held leases every `options.heartbeat` seconds, and acts on the answers.
 
     The server holds each heartbeat for that long unless a job of this worker is cancelled or lost, so that it is heard in
-    a moment over HTTP as over TCP. `report` says how the worker is, `on_deaf` is called when the server finds it deaf,
-    and `on_back` with the instant of the last failure when a heartbeat is answered again.
+    a moment over HTTP as over TCP. `report` says how the worker is, `on_deaf` is called when the server finds it deaf.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Heart:
         link: SharedLink,
         report: Callable[[], WorkerReport],
         on_deaf: Callable[[], None],
-        on_back: Callable[[float], None],
     ) -> None:
         self._connect = connect
         self._held = held
@@ -72,14 +70,11 @@ class Heart:
         self._link = link
         self._report = report
         self._on_deaf = on_deaf
-        self._on_back = on_back
         self._hearing = Hearing(options.heartbeat)
         self._poked = threading.Event()
         self._stopped = threading.Event()
         self._said_quiet = threading.Event()
         self._client: Client | None = None
-        self._failed_at: float | None = None  # since the last pull, if it did
-        self._lost_at: float | None = None  # the last failure since the last answer
         self._speaks_batches = True  # False after an UNKNOWN_COMMAND: a server of wire version 1
 
     def poke(self) -> None:
@@ -123,13 +118,10 @@ class Heart:
         self._link.answered(CHANNEL)
         if report.state == "quiet":
             self._said_quiet.set()
-        if self._lost_at is not None:
-            self._on_back(self._lost_at)
-            self._lost_at = None
         news = news_of(answer, [held.job.id for held in sent])
         self._renew(sent, answer.results, started)
         self._act(news, sent)
-        self._rebuild(report, deaf=news.deaf, started=started)
+        self._rebuild(report, deaf=news.deaf)
         self._pause(
             heartbeat_pause(
                 elapsed=self._runtime.monotonic() - started,
@@ -174,7 +166,6 @@ class Heart:
         if error.code == "UNKNOWN_COMMAND" and self._speaks_batches:
             self._speaks_batches = False
             return
-        self._failed_at = self._lost_at = self._runtime.monotonic()
         self._pause(min(self._link.failed(CHANNEL, error), self._options.heartbeat))
 
     def _renew(
@@ -194,20 +185,11 @@ class Heart:
         for held in self._held.with_ids(news.cancelled):
             held.stop("cancel")
 
-    def _rebuild(self, report: WorkerReport, *, deaf: bool, started: float) -> None:
-        """
-        Have jobs fetched over a new connection where the old one brings nothing, as the server says, or may be dead:
-        a pull that was sent before heartbeats failed would else wait for its whole time, and what it was given with it.
-        """
-        failed_at = self._failed_at
-        outlived = failed_at is not None and started - (report.last_pull or 0.0) <= failed_at
-        if not outlived:
-            self._failed_at = None
+    def _rebuild(self, report: WorkerReport, *, deaf: bool) -> None:
+        """Have jobs fetched over a new connection where the old one brings nothing, as the server says."""
         now = self._runtime.monotonic()
-        if self._hearing.must_rebuild(deaf=deaf or outlived, free=report.free or 0, now=now):
-            self._failed_at = None
-            why = "the server finds this worker deaf" if deaf else "the connection was lost"
-            logger.warning("%s; fetching over a new connection", why)
+        if self._hearing.must_rebuild(deaf=deaf, free=report.free or 0, now=now):
+            logger.warning("the server finds this worker deaf; fetching over a new connection")
             self._on_deaf()
 
     def _pause(self, seconds: float) -> None:

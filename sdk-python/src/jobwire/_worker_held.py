@@ -2,7 +2,8 @@
 The jobs that a worker holds: their leases, and the one signal through which each handler hears that it should stop.
 
 Safe between threads. Jobs are known by id and lease together, for a job that was lost may come back under a new lease
-while its old handler still runs.
+while its old handler still runs. One of version 1 comes back under no lease, as the first time: it takes the place of
+the old one, whose outcome is nobody's any more.
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ class HeldJob:
     may be sent after that. `is_sent` is True once its settlement has left, from when on the server decides.
     """
 
-    __slots__ = ("_lock", "_on_stop", "expires_at", "is_abandoned", "is_sent", "job", "reason")
+    __slots__ = (
+        "_lock",
+        "_on_stop",
+        "expires_at",
+        "is_abandoned",
+        "is_replaced",
+        "is_sent",
+        "job",
+        "reason",
+    )
 
     def __init__(self, job: Job, expires_at: float) -> None:
         self.job = job
@@ -35,6 +45,7 @@ class HeldJob:
         self.is_abandoned = (
             False  # given back while the handler still runs; what it returns is dropped
         )
+        self.is_replaced = False  # came back while the handler still runs, whose end frees its slot
         self._lock = threading.Lock()
         self._on_stop: Callable[[], None] | None = None
 
@@ -70,13 +81,30 @@ class HeldJobs:
         with self._lock:
             return len(self._jobs)
 
-    def add(self, held: HeldJob) -> None:
+    def add(self, held: HeldJob) -> HeldJob | None:
+        """Hold a job; answers with the one whose place it takes."""
+        key = (held.job.id, held.job.lease)
         with self._lock:
-            self._jobs[held.job.id, held.job.lease] = held
+            before = self._jobs.get(key)
+            self._jobs[key] = held
+            return before
 
     def remove(self, job: Job) -> HeldJob | None:
+        """Let go of *job*; None when it is not held, or another has its place."""
         with self._lock:
-            return self._jobs.pop((job.id, job.lease), None)
+            held = self._of(job)
+            if held is not None:
+                del self._jobs[job.id, job.lease]
+            return held
+
+    def of(self, job: Job) -> HeldJob | None:
+        """What is held of *job* itself, not of one that has its place."""
+        with self._lock:
+            return self._of(job)
+
+    def _of(self, job: Job) -> HeldJob | None:
+        held = self._jobs.get((job.id, job.lease))
+        return held if held is not None and held.job is job else None
 
     def get(self, job_id: str, lease: str | None) -> HeldJob | None:
         with self._lock:

@@ -49,14 +49,18 @@ class Ledger:
         together: list[Settlement] = []
         alone: list[Settlement] = []
         for item in settlements:
-            held = self._held.get(item.job.id, item.job.lease)
+            held = self._held.of(item.job)
             if held is None:
-                continue  # settled meanwhile
+                continue  # settled meanwhile, or its job came back
             if not self._may_send(held, now, last_contact):
                 self._end(item.job)
                 continue
             held.is_sent = True
-            goes_alone = self.sends_singly or (item.job.id, item.job.lease) in self._alone
+            goes_alone = (
+                self.sends_singly
+                or isinstance(item, GiveBack)  # the wire has no batch of releases
+                or (item.job.id, item.job.lease) in self._alone
+            )
             (alone if goes_alone else together).append(item)
         return [*batches_of(together), *(Batch(type(item), [item]) for item in alone)]
 
@@ -124,11 +128,11 @@ def give_backs(batch: Batch) -> list[GiveBack]:
     return [item for item in batch.items if isinstance(item, GiveBack)]
 
 
+def items_of(batches: Iterable[Batch]) -> list[Settlement]:
+    """What travels in several batches."""
+    return [item for batch in batches for item in batch.items]
+
+
 def repeat_reason(results: Iterable[ItemResult]) -> JobwireError | None:
     """Why something of an answered batch has to be sent again; None when nothing has."""
     return next((result.error for result in results if judge(result) == "again"), None)
-
-
-def item_result(job: Job, error: JobwireError | None = None) -> ItemResult:
-    """What became of a settlement that travelled alone."""
-    return ItemResult(id=job.id, ok=error is None, error=error)

@@ -99,15 +99,20 @@ func (l *Listener) Refuse() {
 
 // Cut resets every open connection, as a killed server does.
 func (l *Listener) Cut() {
-	l.mu.Lock()
-	var open []*conn
-	for each := range l.conns {
-		open = append(open, each)
+	for _, open := range keysOf(l.conns, &l.mu) {
+		open.cut()
 	}
-	l.mu.Unlock()
-	for _, each := range open {
-		each.cut()
+}
+
+// keysOf is the keys of a map that mu guards, for a loop without the lock.
+func keysOf[K comparable, V any](guarded map[K]V, mu *sync.Mutex) []K {
+	mu.Lock()
+	defer mu.Unlock()
+	keys := make([]K, 0, len(guarded))
+	for key := range guarded {
+		keys = append(keys, key)
 	}
+	return keys
 }
 
 // conn is a connection that tells of its end once.

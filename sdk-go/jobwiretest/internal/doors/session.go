@@ -163,13 +163,7 @@ func (s *session) settled() { s.await(func() bool { return s.inFlight == 0 }) }
 
 // endWaits ends what is held for this session.
 func (s *session) endWaits() {
-	s.mu.Lock()
-	var holds []*Hold
-	for hold := range s.holds {
-		holds = append(holds, hold)
-	}
-	s.mu.Unlock()
-	for _, hold := range holds {
+	for _, hold := range keysOf(s.holds, &s.mu) {
 		s.service.End(hold)
 	}
 }

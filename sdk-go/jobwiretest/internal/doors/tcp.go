@@ -37,14 +37,8 @@ func (t *TCP) take(c *conn) {
 
 // Drain tells every session that the server stops; each is closed when what it asked for is answered.
 func (t *TCP) Drain() {
-	t.mu.Lock()
-	var open []*session
-	for each := range t.sessions {
-		open = append(open, each)
-	}
-	t.mu.Unlock()
-	for _, each := range open {
-		each.drain()
+	for _, open := range keysOf(t.sessions, &t.mu) {
+		open.drain()
 	}
 }
 

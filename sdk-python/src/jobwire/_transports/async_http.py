@@ -9,6 +9,7 @@ Rule 2: a connection that the server closed while it lay idle has left the pool 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from jobwire import _errors as errors
@@ -119,10 +120,16 @@ class _Connection(asyncio.Protocol):
 
 
 class AsyncHttpTransport:
-    """Carries requests over HTTP/1.1, from any number of tasks of one event loop."""
+    """
+    Carries requests over HTTP/1.1, from any number of tasks of one event loop.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    *silence* is how long the server may say nothing while a request is unanswered. There is no asking beside a request,
+    so it bounds the whole of one (JW-SDK-13); who sets it must not have requests wait for longer.
+    """
+
+    def __init__(self, endpoint: Endpoint, silence: float | None = None) -> None:
         self._endpoint = endpoint
+        self._silence = math.inf if silence is None else silence
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()  # all that are not closed yet, idle or busy
@@ -134,6 +141,7 @@ class AsyncHttpTransport:
 
     async def send(self, request: Request[Any], timeout: float) -> Reply:
         data = encode(self._endpoint, request)
+        timeout = min(timeout, self._silence)
         deadline = asyncio.get_running_loop().time() + timeout
         await self._acquire(timeout)
         try:
@@ -209,6 +217,11 @@ class AsyncHttpTransport:
     def subscribe(self, callback: NoticeCallback) -> Callable[[], None]:
         """There are no notices over HTTP."""
         return lambda: None
+
+    def close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def interrupt(self) -> None:
         """Cut the connections that wait; their requests are sent again, with the same ids and without a wait."""

@@ -5,6 +5,8 @@ Rule 1: which answer belongs to which call is decided by the Session alone. A ca
         cancelled leaves its rid behind, and the late answer is dropped; jobs in it are given back.
 Rule 2: a connection is not mended. It is given up, and the next call makes a new one, of which all callers that
         arrive meanwhile wait for the same.
+Rule 3: with a *silence*, a peer that is not heard for so long while a call is in flight is taken for gone, but asked
+        first. After the last call its timer runs out, and while nothing is in flight none is set.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jobwire import _errors as errors
 from jobwire import _tcp as tcp
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from jobwire._endpoint import Endpoint
 
 logger = logging.getLogger("jobwire")
+
+# Seconds that an attempt to connect may take at least, whatever the time of the call that began it: others may share it.
+_ATTEMPT_MIN: Final = 1.0
 
 
 class _Call:
@@ -66,7 +71,7 @@ class _Draining(Exception):  # noqa: N818 - a signal to the transport, never see
 class _Link(asyncio.Protocol):
     """A connection, from its handshake to its end."""
 
-    def __init__(self, endpoint: Endpoint, notices: Notices) -> None:
+    def __init__(self, endpoint: Endpoint, notices: Notices, silence: float | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
         self._notices = notices
@@ -77,6 +82,8 @@ class _Link(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._heard_at = 0.0
+        self._silence = None if silence is None else tcp.Silence(silence)
+        self._watching: asyncio.TimerHandle | None = None
         self.error: errors.JobwireError | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -111,6 +118,10 @@ class _Link(asyncio.Protocol):
             raise _Draining
         rid, line = self._session.send(cmd, payload)
         call = self._calls[rid] = _Call(self._loop, rid, waits=waits)
+        if self._silence is not None and len(self._calls) == 1:
+            self._silence.begin(call.sent_at)
+            if self._watching is None:
+                self._watch(self._silence)
         self._write(line)
         return call
 
@@ -151,16 +162,36 @@ class _Link(asyncio.Protocol):
         if self.error is None and not future.cancelled() and future.exception() is None:
             self._write(self._session.give_back(future.result()))
 
+    def _watch(self, silence: tcp.Silence) -> None:
+        """Ask a peer that is quiet, or give it up, and look again in time. JW-SDK-13, JW-SDK-14."""
+        verdict, due = silence.look(self._loop.time(), can_ping=self._session.version == 2)
+        self._watching = None
+        if verdict != "wait" and not self._calls:
+            return
+        if verdict == "ping":
+            self._write(self._session.ping())
+        if verdict == "give up":
+            why = f"nothing was heard for {silence.limit:.3g} s"
+            self.end(connection_lost(self._endpoint, why))
+        else:
+            self._watching = self._loop.call_at(due, self._watch, silence)
+
     def interrupt(self) -> None:
         for call in self._calls.values():
             if call.waits:
                 self._write(self._session.abort(call.rid))
+
+    def end_if_idle(self) -> None:
+        if self.version and not self._calls:
+            self.end(connection_lost(self._endpoint, "it was idle, and another one dead"))
 
     def end(self, error: errors.JobwireError) -> None:
         """Give the connection up; all calls fail with *error*."""
         if self.error is not None:
             return
         self.error = error
+        if self._watching is not None:
+            self._watching.cancel()
         calls, self._calls = list(self._calls.values()), {}
         for call in (*calls, self._ready):
             call.fail(error)
@@ -182,6 +213,8 @@ class _Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
+        if self._silence is not None:
+            self._silence.begin(self._heard_at)
         for event in self._session.feed(data):
             self._handle(event)
         self._write(self._session.outgoing())
@@ -225,10 +258,15 @@ class _Link(asyncio.Protocol):
 
 
 class AsyncTcpTransport:
-    """Carries requests over one TCP connection at a time, from any number of tasks of one event loop."""
+    """
+    Carries requests over one TCP connection at a time, from any number of tasks of one event loop.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    *silence* is how long the server may say nothing while a request is unanswered; None bounds only the calls.
+    """
+
+    def __init__(self, endpoint: Endpoint, silence: float | None = None) -> None:
         self._endpoint = endpoint
+        self._silence = silence
         self._notices = Notices()
         self._attempt: asyncio.Task[_Link] | None = None
         self._current: _Link | None = None
@@ -261,12 +299,14 @@ class AsyncTcpTransport:
             raise client_closed()
         if self._current is not None and self._current.usable:
             return self._current
+        left = deadline - asyncio.get_running_loop().time()
         if self._attempt is None:
-            self._attempt = asyncio.create_task(self._connect(), name="jobwire-connect")
+            self._attempt = asyncio.create_task(
+                self._connect(max(left, _ATTEMPT_MIN)), name="jobwire-connect"
+            )
             self._attempt.add_done_callback(self._forget_attempt)
         attempt = self._attempt
         # The task is ours: a caller that is cancelled, or out of time, leaves it to the others.
-        left = deadline - asyncio.get_running_loop().time()
         done, _ = await asyncio.wait([attempt], timeout=max(left, 0.0))
         if not done:
             raise connection_failed(self._endpoint, "timed out")
@@ -282,10 +322,10 @@ class AsyncTcpTransport:
         if not attempt.cancelled() and attempt.exception() is None:
             self._current = attempt.result()
 
-    async def _connect(self) -> _Link:
-        link = _Link(self._endpoint, self._notices)
+    async def _connect(self, timeout: float) -> _Link:
+        link = _Link(self._endpoint, self._notices, self._silence)
         try:
-            await asyncio.wait_for(self._open(link), self._endpoint.connect_timeout)
+            await asyncio.wait_for(self._open(link), min(self._endpoint.connect_timeout, timeout))
         except asyncio.TimeoutError:
             link.end(connection_failed(self._endpoint, "timed out"))
             raise connection_failed(self._endpoint, "timed out") from None
@@ -310,6 +350,10 @@ class AsyncTcpTransport:
     def interrupt(self) -> None:
         for link in self._links:
             link.interrupt()
+
+    def close_idle(self) -> None:
+        for link in self._links:
+            link.end_if_idle()
 
     async def aclose(self) -> None:
         self._closed = True

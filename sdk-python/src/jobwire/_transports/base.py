@@ -40,6 +40,9 @@ class Transport(Protocol):
     def interrupt(self) -> None:
         """Have requests that wait on the server's side (pull, heartbeat_batch) answered soon, as if their time were up."""
 
+    def close_idle(self) -> None:
+        """Close the connections on which nothing is in flight; for who has found another to the same server dead."""
+
     def close(self) -> None:
         """Close every connection and end what runs; calls in flight raise CLIENT_CLOSED. Idempotent."""
 
@@ -59,6 +62,9 @@ class AsyncTransport(Protocol):
 
     def interrupt(self) -> None:
         """As Transport.interrupt."""
+
+    def close_idle(self) -> None:
+        """As Transport.close_idle."""
 
     async def aclose(self) -> None:
         """As Transport.close."""

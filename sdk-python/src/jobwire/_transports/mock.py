@@ -55,6 +55,9 @@ class MockTransport:
     def interrupt(self) -> None:
         """Nothing waits here."""
 
+    def close_idle(self) -> None:
+        """There are no connections."""
+
     def close(self) -> None:
         self._closed = True
 
@@ -88,6 +91,9 @@ class AsyncMockTransport:
 
     def interrupt(self) -> None:
         """Nothing waits here."""
+
+    def close_idle(self) -> None:
+        """There are no connections."""
 
     async def aclose(self) -> None:
         self._closed = True

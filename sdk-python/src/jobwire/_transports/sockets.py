@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from typing import TYPE_CHECKING, Final
 
 from jobwire._transports.base import connecting
@@ -24,16 +25,18 @@ SILENCE: Final = 5.0  # seconds
 
 def open_socket(endpoint: Endpoint, timeout: float) -> socket.socket:
     """
-    A connected socket, with TLS where the scheme asks for it.
+    A connected socket, with TLS where the scheme asks for it, within *timeout* seconds.
 
     Raises:
         TransportError: CONNECTION_FAILED; a certificate that does not verify is not retryable.
     """
     with connecting(endpoint):
+        end = time.monotonic() + timeout
         sock = socket.create_connection((endpoint.host, endpoint.port), max(timeout, 0.001))
         try:
             set_options(sock)
             if endpoint.tls is not None:
+                sock.settimeout(max(end - time.monotonic(), 0.001))
                 return endpoint.tls.wrap_socket(sock, server_hostname=endpoint.host)
         except BaseException:
             sock.close()

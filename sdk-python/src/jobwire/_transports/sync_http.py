@@ -8,6 +8,7 @@ Rule 2: a connection that the server closed while it lay idle is noticed before 
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -100,10 +101,16 @@ def _left(deadline: float) -> float:
 
 
 class HttpTransport:
-    """Carries requests over HTTP/1.1, from any number of threads."""
+    """
+    Carries requests over HTTP/1.1, from any number of threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    *silence* is how long the server may say nothing while a request is unanswered. There is no asking beside a request,
+    so it bounds the whole of one (JW-SDK-13); who sets it must not have requests wait for longer.
+    """
+
+    def __init__(self, endpoint: Endpoint, silence: float | None = None) -> None:
         self._endpoint = endpoint
+        self._silence = math.inf if silence is None else silence
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
 
         self._lock = threading.Lock()  # guards what follows
@@ -117,6 +124,7 @@ class HttpTransport:
 
     def send(self, request: Request[Any], timeout: float) -> Reply:
         data = encode(self._endpoint, request)
+        timeout = min(timeout, self._silence)
         deadline = time.monotonic() + timeout
         if not self._free.acquire(timeout=timeout):
             raise connection_failed(self._endpoint, f"all {MAX_CONNECTIONS} connections are in use")
@@ -193,6 +201,12 @@ class HttpTransport:
                 if connection.waits:
                     connection.interrupted = True
                     connection.shut_down()
+
+    def close_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def close(self) -> None:
         with self._lock:

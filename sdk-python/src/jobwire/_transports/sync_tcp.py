@@ -9,6 +9,8 @@ Rule 1: which answer belongs to which call is decided by the Session alone, unde
 Rule 2: the socket never blocks; the lock is held for short, and a slow peer cannot stop callers from timing out.
 Rule 3: a connection is not mended. It is given up, and the next call makes a new one, of which all callers that
         arrive meanwhile wait for the same.
+Rule 4: with a *silence*, a peer that is not heard for so long while a call is in flight is taken for gone; the reader
+        thread asks it first. A while after the last call it sleeps without an end, and the next call wakes it.
 """
 
 from __future__ import annotations
@@ -85,7 +87,9 @@ class _Draining(Exception):  # noqa: N818 - a signal to the transport, never see
 class _Link:
     """A connection, from its handshake to its end."""
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, notices: Notices) -> None:
+    def __init__(
+        self, sock: socket.socket, endpoint: Endpoint, notices: Notices, silence: float | None
+    ) -> None:
         self._sock = sock
         self._endpoint = endpoint
         self._notices = notices
@@ -100,6 +104,8 @@ class _Link:
         self._calls: dict[int, _Call] = {}
         self._unsent = bytearray()
         self._heard_at = 0.0
+        self._silence = None if silence is None else tcp.Silence(silence)
+        self._dozes = True  # the reader thread sleeps without an end
         self._shaken = False
         self._error: errors.JobwireError | None = None
 
@@ -133,6 +139,10 @@ class _Link:
                 raise _Draining
             rid, line = self._session.send(cmd, payload)
             call = self._calls[rid] = _Call(rid, waits=waits)
+            if self._silence is not None and len(self._calls) == 1:
+                self._silence.begin(call.sent_at)
+                if self._dozes:
+                    self._wake()
             self._write(line)
             return call
 
@@ -170,10 +180,14 @@ class _Link:
                     if call.waits:
                         self._write(self._session.abort(call.rid))
 
-    def end(self, error: errors.JobwireError) -> None:
-        """Give the connection up; all calls fail with *error*. The reader thread closes the socket."""
+    def end(self, error: errors.JobwireError, *, if_idle: bool = False) -> None:
+        """
+        Give the connection up; all calls fail with *error*. The reader thread closes the socket.
+
+        With *if_idle* only when there are none.
+        """
         with self._lock:
-            if self._error is not None:
+            if self._error is not None or (if_idle and self._calls):
                 return
             self._error = error
             calls, self._calls = list(self._calls.values()), {}
@@ -232,13 +246,29 @@ class _Link:
                 sock.close()
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
+        patience = None if self._silence is None else self._watch(self._silence)
         mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
         selector.modify(self._sock, mask)
-        ready = {key.fileobj for key, _ in selector.select()}
+        ready = {key.fileobj for key, _ in selector.select(patience)}
         if self._wake_out in ready:
             self._wake_out.recv(4096)
         if self._sock in ready:
             self._pump()
+
+    def _watch(self, silence: tcp.Silence) -> float | None:
+        """Ask a peer that is quiet, or give it up; how long this thread may sleep, None without an end. JW-SDK-13, -14."""
+        with self._lock:
+            now = time.monotonic()
+            verdict, due = silence.look(now, can_ping=self._session.version == 2)
+            self._dozes = verdict != "wait" and not self._calls
+            if self._dozes:
+                return None
+            if verdict == "ping":
+                self._write(self._session.ping())
+        if verdict == "give up":
+            why = f"nothing was heard for {silence.limit:.3g} s"
+            self.end(connection_lost(self._endpoint, why))
+        return max(due - now, 0.0)
 
     def _pump(self) -> None:
         notices: list[tcp.Noticed] = []
@@ -272,6 +302,8 @@ class _Link:
             if not data:
                 return connection_lost(self._endpoint, "the server closed it")
             self._heard_at = time.monotonic()
+            if self._silence is not None:
+                self._silence.begin(self._heard_at)
             for event in self._session.feed(data):
                 if isinstance(event, tcp.Broken):
                     return event.error
@@ -306,10 +338,15 @@ class _Attempt:
 
 
 class TcpTransport:
-    """Carries requests over one TCP connection at a time, from any number of threads."""
+    """
+    Carries requests over one TCP connection at a time, from any number of threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    *silence* is how long the server may say nothing while a request is unanswered; None bounds only the calls.
+    """
+
+    def __init__(self, endpoint: Endpoint, silence: float | None = None) -> None:
         self._endpoint = endpoint
+        self._silence = silence
         self._notices = Notices()
 
         self._lock = threading.Lock()  # guards what follows
@@ -373,7 +410,7 @@ class TcpTransport:
     def _connect(self, deadline: float) -> _Link:
         end = min(deadline, time.monotonic() + self._endpoint.connect_timeout)
         sock = open_socket(self._endpoint, end - time.monotonic())
-        link = _Link(sock, self._endpoint, self._notices)
+        link = _Link(sock, self._endpoint, self._notices, self._silence)
         try:
             link.shake_hands(end - time.monotonic())
         except BaseException:
@@ -390,6 +427,14 @@ class TcpTransport:
             links = list(self._links)
         for link in links:
             link.interrupt()
+
+    def close_idle(self) -> None:
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            link.end(
+                connection_lost(self._endpoint, "it was idle, and another one dead"), if_idle=True
+            )
 
     def close(self) -> None:
         with self._lock:

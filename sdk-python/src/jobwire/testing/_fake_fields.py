@@ -6,13 +6,13 @@ Pure. `check` answers with the fields to use: null ones left out, times as milli
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from jobwire.testing._fake_job import Refused, invalid, parse_instant
+from jobwire.testing._fake_json import dumps, plain
 
 Check = Callable[[Any, str], Any]
 
@@ -130,10 +130,18 @@ def uuid_text(value: Any, pointer: str) -> str:
         raise invalid(pointer, f"{pointer} is no UUID") from None
 
 
+def _worker_id(value: Any, pointer: str) -> str:
+    worker_id: str = text(KEY)(value, pointer)
+    if not worker_id:
+        raise invalid(pointer, "the worker's id is empty")
+    return worker_id
+
+
 def metadata(value: Any, pointer: str) -> Any:
     """JSON without RustQueue's follow_ups, which nobody would carry out (JW-PUSH-17)."""
     checked = payload(METADATA)(value, pointer)
-    if isinstance(checked, dict) and "follow_ups" in checked:
+    said = plain(checked)
+    if isinstance(said, dict) and "follow_ups" in said:
         raise invalid(f"{pointer}/follow_ups", "follow_ups are not supported by this server")
     return checked
 
@@ -147,11 +155,11 @@ def payload(max_bytes: int) -> Check:
     """Any JSON value within its size and depth."""
 
     def check(value: Any, pointer: str) -> Any:
-        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        size = len(dumps(value))
         if size > max_bytes:
             message = f"{pointer} ({size} bytes) exceeds maximum of {max_bytes} bytes"
             raise invalid(pointer, message, limit=max_bytes)
-        if _depth(value) > JSON_DEPTH:
+        if _depth(plain(value)) > JSON_DEPTH:
             message = f"Invalid JSON: {pointer} is nested more than {JSON_DEPTH} levels deep"
             raise Refused("PARSE_ERROR", message)
         return value
@@ -269,7 +277,7 @@ FAIL_ITEM: Final = {
 }
 HEARTBEAT_ITEM: Final = {"id": _ID, "lease": _KEY, "lease_ms": _LEASE_MS}
 WORKER_REPORT: Final = {
-    "id": Field(text(KEY), required=True),
+    "id": Field(_worker_id, required=True),
     "queues": Field(list_of(text(256), 64)),
     "concurrency": Field(integer(1, 100_000)),
     "free": Field(integer(0, 100_000)),

@@ -118,10 +118,10 @@ class HttpSession(BaseHTTPRequestHandler):
             self._send(status, {"ok": True, **answer})
 
     def _run(self) -> tuple[int, Answer]:
-        body = self._body()  # first, so that the next request starts where this one ends
+        content = self._content()  # first, so that the next request starts where this one ends
         url = urlsplit(self.path)
-        operation, path_fields = self._route(url.path)
-        self._check_token(operation)
+        operation, path_fields = self._admitted(url.path)
+        body = self._parsed(content)
         if operation == "push" and isinstance(body, list):
             operation, body = "push_batch", {"jobs": body}
         if not isinstance(body, dict):
@@ -134,6 +134,16 @@ class HttpSession(BaseHTTPRequestHandler):
         answer = self._service.handle(operation, fields, caller, waiter)
         return _status(operation, answer), _as_http(operation, answer)
 
+    def _admitted(self, path: str) -> tuple[str, dict[str, str]]:
+        """The token is looked at before anything else, also where there is no route (JW-AUTH-5)."""
+        try:
+            operation, fields = self._route(path)
+        except Refused:
+            self._check_token("")
+            raise
+        self._check_token(operation)
+        return operation, fields
+
     def _route(self, path: str) -> tuple[str, dict[str, str]]:
         found = [
             (route, m) for route in _ROUTES if (m := route.pattern.fullmatch(path)) is not None
@@ -142,8 +152,7 @@ class HttpSession(BaseHTTPRequestHandler):
             raise Refused("ROUTE_NOT_FOUND", f"No operation has the path {path}", {"path": path})
         for route, match in found:
             if route.method == self.command:
-                fields = {name: unquote(text) for name, text in match.groupdict().items()}
-                return route.operation, fields
+                return route.operation, _path_fields(match.groupdict())
         allowed = ", ".join(sorted({route.method for route, _ in found}))
         raise Refused("METHOD_NOT_ALLOWED", f"Use {allowed}", {"allow": allowed})
 
@@ -155,14 +164,20 @@ class HttpSession(BaseHTTPRequestHandler):
         if not hmac.compare_digest(given.encode(), f"Bearer {expected}".encode()):
             raise Refused("UNAUTHORIZED", "Invalid bearer token")
 
-    def _body(self) -> Any:
-        length = int(self.headers.get("Content-Length", "0"))
-        if length > BODY_BYTES:
-            self.close_connection = True
+    def _content(self) -> bytes | None:
+        """The body, read to its end; None for one that is over its limit, so that the client reads the answer all the same."""
+        left = length = int(self.headers.get("Content-Length", "0"))
+        if length <= BODY_BYTES:
+            return self.rfile.read(length) if length else b""
+        while left > 0 and (piece := self.rfile.read(min(left, BODY_BYTES))):
+            left -= len(piece)
+        return None
+
+    def _parsed(self, content: bytes | None) -> Any:
+        if content is None:
             raise Refused("PAYLOAD_TOO_LARGE", "the body is over its limit", {"limit": BODY_BYTES})
-        if not length:
+        if not content:
             return {}
-        content = self.rfile.read(length)
         if self.headers.get_content_type() != "application/json":
             raise Refused("UNSUPPORTED_MEDIA_TYPE", "Send Content-Type: application/json.")
         return strict_loads(content) if content.strip(b" \t\r\n") else {}
@@ -174,14 +189,26 @@ class HttpSession(BaseHTTPRequestHandler):
     def _send(self, status: int, answer: Answer) -> None:
         content = dumps(answer)
         self.send_response(status)
-        wait_ms = answer.get("error", {}).get("retry_after_ms")
-        if wait_ms is not None:
-            self.send_header("Retry-After", str(-(-wait_ms // 1000)))
+        error = answer.get("error", {})
+        if "retry_after_ms" in error:
+            self.send_header("Retry-After", str(-(-error["retry_after_ms"] // 1000)))
+        if error.get("code") == "METHOD_NOT_ALLOWED":
+            self.send_header("Allow", error["details"]["allow"])
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
+
+
+def _path_fields(given: dict[str, str]) -> dict[str, str]:
+    fields = {}
+    for name, text in given.items():
+        try:
+            fields[name] = unquote(text, errors="strict")
+        except UnicodeDecodeError:
+            raise invalid(f"/{name}", f"{name} is not UTF-8") from None
+    return fields
 
 
 def _query(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobwire.testing._fake_http import HttpSession
 from jobwire.testing._fake_job import EPOCH, Refused, job_view
+from jobwire.testing._fake_json import plain
 from jobwire.testing._fake_listener import HOST, Listener
 from jobwire.testing._fake_queue import FakeQueue
 from jobwire.testing._fake_service import Call, FakeService
@@ -143,12 +144,13 @@ class FakeServer:
         self.start()
 
     def drain(self) -> None:
-        """What SIGTERM does to a server: pulls answer SHUTTING_DOWN, held ones end, TCP sessions hear `goaway`."""
-        self._service.operations.draining = True
-        self._service.end_waits()
-        notice = {"notice": "goaway", "last_rid": None, "reason": "shutdown"}
+        """
+        What SIGTERM does to a server: pulls answer SHUTTING_DOWN, held ones end, and TCP sessions hear `goaway`, get the
+        answers to what they have asked, and end.
+        """
+        self._service.drain()
         for session in list(self._sessions):
-            session.notify(notice)
+            session.drain()
 
     def make_deaf(self, worker_id: str) -> None:
         """Tell this worker `deaf: true` until its next pull."""
@@ -181,7 +183,8 @@ class FakeServer:
             job = self._service.queue.jobs[job_id]
             if job.state == "removed":
                 raise KeyError(job_id)
-            return job_view(job)
+            view: dict[str, Any] = plain(job_view(job))
+            return view
 
     def wait_for(self, operation: str, count: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until *count* requests of this operation have come since the start; AssertionError when they do not."""

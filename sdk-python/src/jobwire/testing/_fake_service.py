@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from jobwire.testing._fake_json import plain
 from jobwire.testing._fake_operations import Answer, Caller, FakeOperations, is_empty_handed
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class FakeService:
         Raises Refused for an error answer, and Dropped or Swallowed when a fault says so.
         """
         with self.changed:
-            self.calls.append(Call(operation, fields, caller.door))
+            self.calls.append(Call(operation, plain(fields), caller.door))
             self.changed.notify_all()
             self._fail_by_fault(operation)
             answer = self.operations.run(operation, fields, caller)
@@ -108,6 +109,12 @@ class FakeService:
             for waiter in self.waiters:
                 waiter.ended = True
             self.changed.notify_all()
+
+    def drain(self) -> None:
+        """Take no more work, and end every held request."""
+        with self.changed:
+            self.operations.draining = True
+            self.end_waits()
 
     def wait_until(self, claim: Callable[[], bool], timeout: float) -> bool:
         """Wait until *claim* holds; it is asked again after each request and each change."""
