@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.mutants.forking import Nursery
 from conformance.runner import loader, mutated_sdks, mutated_servers, sdk_cases
+from conformance.runner.doors import Doors
 from conformance.runner.mutating import Fate, Grader, Subject
 from conformance.runner.recorder import Recorder
 from conformance.runner.sdk_pool import Drivers
@@ -37,9 +38,9 @@ class Machine:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(coroutine)
 
-    def run_item(self, item: Item) -> tuple[Outcome, str]:
+    def run_item(self, item: Item, doors: type[Doors] = Doors) -> tuple[Outcome, str]:
         """The outcome of a case for servers, and the end of the server's log."""
-        return self.run(on_pool(self.pool, item, self.recorder, self.seed))
+        return self.run(on_pool(self.pool, item, self.recorder, self.seed, doors))
 
     def fate(self, kind: str, mutant: str) -> Fate:
         """What becomes of a mutant of the server or of the sdk, by the items that it names."""

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from conformance.mutants.forking import Nursery
+from conformance.runner.doors import Doors
 from conformance.runner.model import Item, Outcome
 from conformance.runner.processes import CannotStart
 from conformance.runner.running import run_item
@@ -28,12 +29,14 @@ async def reference(*, limit: int, seed: int) -> AsyncIterator[Pool]:
         yield pool
 
 
-async def on_pool(pool: Pool, item: Item, recorder: Recorder, seed: int) -> tuple[Outcome, str]:
+async def on_pool(
+    pool: Pool, item: Item, recorder: Recorder, seed: int, doors: type[Doors] = Doors
+) -> tuple[Outcome, str]:
     """The outcome, and the end of the server's log. A server that does not start is an error of the suite."""
     try:
         async with pool.lease(item) as process:
             outcome = await run_item(
-                item, process.target, recorder, seed=seed, restart=process.restart
+                item, process.target, recorder, seed=seed, restart=process.restart, doors=doors
             )
             return outcome, process.log
     except CannotStart as error:

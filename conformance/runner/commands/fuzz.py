@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from conformance.runner.fuzzing import SEED, Fuzzed, fuzz
 from conformance.runner.processes import ServerProcess
+from conformance.runner.recorder import RECORDS
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
-    done = asyncio.run(_fuzz(arguments.seed))
+    done = asyncio.run(fuzzed(arguments.seed))
     for failure in done.failures:
         print(failure)
     print(
@@ -34,11 +35,12 @@ def main(arguments: argparse.Namespace) -> int:
     return 1 if done.failures or done.called < done.operations else 0
 
 
-async def _fuzz(seed: int) -> Fuzzed:
+async def fuzzed(seed: int, records: Path = RECORDS) -> Fuzzed:
+    """What a server of its own answers; its traffic is recorded below `records`."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         server = ServerProcess(Path(folder), {})
         try:
             await server.start()
-            return await fuzz(server.target, seed)
+            return await fuzz(server.target, seed, records)
         finally:
             await server.stop()

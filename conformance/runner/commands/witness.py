@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from conformance.runner.choosing import choose
 from conformance.runner.model import Item
-from conformance.runner.pool import Pool
 from conformance.runner.recorder import RECORDS, Recorder
-from conformance.runner.running import run_item
+from conformance.runner.serving import on_pool, reference
 from conformance.runner.telling import story, summary
 from conformance.runner.witness import NotGenerated, WitnessDoors, functions
 
@@ -24,10 +23,11 @@ HELP = "generate a client from openapi.yaml, and run the cases over HTTP with it
 SEED: Final = 11
 BROKEN: Final = 2
 AT_ONCE: Final = 2
+BEHAVIOUR: Final = "behaviour/*"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cases", nargs="*", metavar="CASE", default=["behaviour/*"])
+    parser.add_argument("cases", nargs="*", metavar="CASE", default=[BEHAVIOUR])
     parser.add_argument("--no-records", action="store_true", help="leave the recordings alone")
 
 
@@ -38,8 +38,7 @@ def main(arguments: argparse.Namespace) -> int:
     except NotGenerated as error:
         print(f"the client could not be generated:\n{error}")
         return BROKEN
-    chosen = choose(arguments.cases or ["behaviour/*"], transport="http")
-    items = [Item(case=item.case, transport="witness") for item in chosen]
+    items = witnessed(arguments.cases or [BEHAVIOUR])
     outcomes = asyncio.run(run(items, Recorder(None if arguments.no_records else RECORDS)))
     for outcome in outcomes:
         if outcome.verdict in ("fail", "error"):
@@ -53,21 +52,21 @@ def main(arguments: argparse.Namespace) -> int:
     return BROKEN if counts["error"] else 1 if counts["fail"] else 0
 
 
+def witnessed(patterns: Sequence[str]) -> list[Item]:
+    """The items over HTTP that fit a pattern, as the witness's."""
+    chosen = choose(patterns, transport="http")
+    return [Item(case=item.case, transport="witness") for item in chosen]
+
+
 async def run(items: Sequence[Item], recorder: Recorder) -> list[Outcome]:
-    """The outcomes of the items, in their order, each on a server of the pool."""
+    """The outcomes of the items, in their order."""
     turns = asyncio.Semaphore(AT_ONCE)
-    async with Pool(limit=AT_ONCE + 2, seed=SEED) as pool:
+    async with reference(limit=AT_ONCE + 2, seed=SEED) as pool:
 
         async def one(item: Item) -> Outcome:
-            async with turns, pool.lease(item) as process:
-                return await run_item(
-                    item,
-                    process.target,
-                    recorder,
-                    seed=SEED,
-                    restart=process.restart,
-                    doors=WitnessDoors,
-                )
+            async with turns:
+                outcome, _ = await on_pool(pool, item, recorder, SEED, WitnessDoors)
+                return outcome
 
         try:
             return list(await asyncio.gather(*map(one, items)))
