@@ -17,7 +17,11 @@ SEED ?= 1
 BIN := $(CURDIR)/.venv/bin
 NODE := $(CURDIR)/tools/node.sh
 GO := $(CURDIR)/tools/go.sh
+BIOME := $(NODE) node $(CURDIR)/sdk-node/node_modules/@biomejs/biome/bin/biome
 REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) node node_modules/@redocly/cli/bin/cli.js
+
+# Each a Go module of its own.
+GO_MODULES := sdk-go conformance/drivers/go bench/sdk_programs/go
 
 # Each stamp is touched when its step is done, and is out of date when its lock file is newer.
 VENV := .venv/.stamp-venv
@@ -58,7 +62,8 @@ fmt: $(DEV) $(NODE_TOOLS) ## format all code and apply the safe fixes
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	cd sdk-node && $(NODE) npm run --silent fmt
-	cd sdk-go && $(GO) gofmt -w .
+	cd bench && $(BIOME) check --write .
+	$(GO) gofmt -w $(GO_MODULES)
 
 .PHONY: lint
 lint: $(DEV) $(NODE_TOOLS) ## check formatting, lint rules, types and import directions
@@ -70,7 +75,9 @@ lint: $(DEV) $(NODE_TOOLS) ## check formatting, lint rules, types and import dir
 	cd conformance && $(BIN)/mypy
 	cd server && $(BIN)/lint-imports
 	cd sdk-node && $(NODE) npm run --silent lint
-	cd sdk-go && test -z "$$($(GO) gofmt -l . | tee /dev/stderr)" && $(GO) go vet ./...
+	cd bench && $(BIOME) ci .
+	test -z "$$($(GO) gofmt -l $(GO_MODULES) | tee /dev/stderr)"
+	for module in $(GO_MODULES); do $(GO) go -C $$module vet ./...; done
 
 .PHONY: generate
 generate: $(DEV) ## write the code and tables that follow from spec/
@@ -106,7 +113,7 @@ test-acceptance: $(DEV) ## test real server processes: kill, restart, drain
 
 .PHONY: conformance
 conformance: $(DEV) ## run the whole conformance proof, or some cases: make conformance CASE='behaviour/*'
-	$(if $(CASE),$(BIN)/python -m conformance run $(ARGS) '$(CASE)',cd conformance && $(BIN)/pytest -n 2 --whole $(ARGS))
+	$(if $(CASE),$(BIN)/python -m conformance run $(ARGS) '$(CASE)',cd conformance && $(BIN)/pytest -n 3 --whole $(ARGS))
 
 .PHONY: bench
 bench: $(DEV) ## measure a server on this machine

@@ -10,6 +10,7 @@ A run ends with lines of counts; runner/closing.py has them.
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ import pytest
 from conformance.runner.closing import counted, lines, measured_coverage
 from conformance.runner.coverage import UNDER_THE_BAR
 from conformance.runner.loader import CASES, OTHER_FORMATS, load_file
-from conformance.runner.machine import Machine
 from conformance.runner.model import Item, Outcome, items_of
 from conformance.runner.recorder import RECORDS
 from conformance.runner.telling import story
@@ -27,6 +27,8 @@ from conformance.runner.telling import story
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from conformance.runner.machine import Machine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_first(config) and config.getoption("--whole"):
         for path in RECORDS.glob("*.jsonl"):
             path.unlink()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Cases by the thousand, all of which stay: nobody has to look for garbage among them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _is_first(config: pytest.Config) -> bool:
@@ -141,7 +154,7 @@ class NotPassed(Exception):  # noqa: N818 - named for what it says
 _SEED = pytest.StashKey[int]()
 _BEGAN = pytest.StashKey[float]()
 _CLOSING = pytest.StashKey[list[str]]()
-_MACHINE = pytest.StashKey[Machine]()
+_MACHINE: pytest.StashKey[Machine] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +164,8 @@ def machine(pytestconfig: pytest.Config) -> Machine:
 
 
 def _machine(config: pytest.Config) -> Machine:
+    from conformance.runner.machine import Machine  # takes a second, and counting needs none
+
     if _MACHINE not in config.stash:
         records = None if config.getoption("--no-records") else RECORDS
         config.stash[_MACHINE] = Machine(config.stash[_SEED], records)

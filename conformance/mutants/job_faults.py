@@ -32,7 +32,7 @@ def _accepted(**changed: Any) -> None:
 # --- push ---------------------------------------------------------------------------------------------------------------
 
 
-@fault("JW-TIME-5")
+@fault("READY-002", "JW-TIME-5")
 def delay_ends_early() -> None:
     """A delayed job is ready one millisecond before its time."""
     _accepted(due_at=lambda job: job.due_at - 1 if job.state == JobState.DELAYED else job.due_at)

@@ -17,17 +17,21 @@ import selectors
 import signal
 import sys
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+from unittest.mock import patch
 
 import jobwire
+import typer.main
 from jobwire_server import app, cli, log
-from jobwire_server.cli import serve
+from jobwire_server.cli import root, serve
+from jobwire_server.test_mode import control, loop, rig
 
 from conformance.mutants import launch, launch_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PRELOADED: Final = (app, cli, log, serve, jobwire)  # what each would import when it starts
+# What each would import when it starts.
+PRELOADED: Final = (app, cli, log, serve, control, loop, rig, jobwire)
 PROGRAMS: Final[Mapping[str, Callable[[], None]]] = {
     "server": launch.run,
     "driver": launch_driver.run,
@@ -127,6 +131,8 @@ def _be(asked: dict[str, Any], files: tuple[int, ...]) -> NoReturn:
 
 
 if __name__ == "__main__":
+    # To make the command line of its functions takes longer than all else of a start.
+    patch.object(root, "root", typer.main.get_command(root.root)).start()
     gc.collect()
     gc.freeze()  # a collection in a child would copy all that they share
     Zygote(sys.stdin.buffer, sys.stdout.buffer).run()

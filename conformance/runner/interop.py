@@ -75,17 +75,22 @@ def _fits(value: Any, **wanted: Any) -> None:
 
 
 async def _values(producer: Side, consumer: Side, queue: str) -> None:
-    """Every JSON value: as data of a push, and back again as the result of the ack."""
+    """Every JSON value: as data of a job, and back again as the result of its ack. By push and get_job they are golden vectors."""
     caps = producer.caps & consumer.caps
-    for vector in vectors():
-        pushed = await producer.call("push", queue=queue, name="n", data=vector.value)
-        (job,) = await consumer.call("pull", queues=[queue])
-        assert job["id"] == pushed["id"], f"{vector.id}: another job came"
+    given = [{"name": "n", "data": vector.value} for vector in vectors()]
+    pushed = await producer.call("push_batch", queue=queue, jobs=given)
+    jobs = await consumer.call("pull", queues=[queue], count=len(given))
+    ids = [job["id"] for job in pushed]
+    assert [job["id"] for job in jobs] == ids, "other jobs came"
+    for vector, job in zip(vectors(), jobs, strict=True):
         why = differences(vector, job["data"], caps)
         assert not why, f"{vector.id}: data: {why}"
-        await consumer.call("ack", job=job, result=job["data"])
-        done = await producer.call("get_job", job=pushed["id"])
-        why = differences(vector, done["result"], caps)
+    await consumer.call("ack_batch", items=[{"job": job, "result": job["data"]} for job in jobs])
+    found = await producer.call("find", queue=queue, state="completed")
+    results = {job["id"]: job["result"] for job in found}
+    assert results.keys() == set(ids), "other jobs are completed"
+    for vector, job_id in zip(vectors(), ids, strict=True):
+        why = differences(vector, results[job_id], caps)
         assert not why, f"{vector.id}: result: {why}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -11,6 +12,7 @@ from conformance.mutants.sdk import MUTANTS
 from conformance.runner.driver import Driver
 from conformance.runner.mutating import Subject, Told, Trial, meant
 from conformance.runner.recorder import Recorder
+from conformance.runner.running import ITEM_LIMIT_S
 from conformance.runner.sdk_cases import SdkItem, items_of
 from conformance.runner.sdk_pool import Drivers
 from conformance.runner.sdk_run import run_item
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 SMOKE: Final = ("SDK-READ-004[python-http]", "SDK-ERR-003[python-http]")
 # What the drivers of the SDK that has the faults are asked to be.
 ARGUMENTS: Final[Mapping[str, Sequence[str]]] = {"python": (), "python-async": ("--async",)}
-_seeds: Final = itertools.count(7)  # the servers are shared, so that no two runs may meet
+_seeds: Final = itertools.count(
+    1_000
+)  # the servers are shared, so that no two runs may meet, nor one without a fault
 
 
 class FaultyDrivers(Drivers):
@@ -51,11 +55,14 @@ class SdkRunner:
         self._drivers = drivers
         self._recorder = Recorder(None)
 
-    async def run(self, trial: Trial) -> Told:
-        outcome = await run_item(
-            cast("SdkItem", trial), self._drivers, self._recorder, seed=next(_seeds)
-        )
-        return Told(verdict=outcome.verdict, why=outcome.failure or "")
+    async def run(self, trial: Trial, limit_s: float = ITEM_LIMIT_S) -> Told:
+        item = cast("SdkItem", trial)
+        try:
+            async with asyncio.timeout(limit_s):
+                outcome = await run_item(item, self._drivers, self._recorder, seed=next(_seeds))
+        except TimeoutError:
+            return Told(verdict="fail", why=f"it was not over in {limit_s:.1f} s")
+        return Told(verdict=outcome.verdict, why=outcome.failure or "", seconds=outcome.seconds)
 
     async def close(self) -> None:
         await self._drivers.close()

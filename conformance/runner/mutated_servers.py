@@ -10,7 +10,7 @@ from conformance.runner.model import Item, items_of
 from conformance.runner.mutating import Subject, Told, Trial, meant
 from conformance.runner.processes import CannotStart
 from conformance.runner.recorder import Recorder
-from conformance.runner.running import run_item
+from conformance.runner.running import ITEM_LIMIT_S, run_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ class ServerRunner:
         self._recorder = recorder
         self._seeds = itertools.count(SEED)  # an item that runs again must not meet its own jobs
 
-    async def run(self, trial: Trial) -> Told:
+    async def run(self, trial: Trial, limit_s: float = ITEM_LIMIT_S) -> Told:
         item = cast("Item", trial)
         try:
             async with self._pool.lease(item) as process:
@@ -43,10 +43,11 @@ class ServerRunner:
                     self._recorder,
                     seed=next(self._seeds),
                     restart=process.restart,
+                    limit_s=limit_s,
                 )
         except CannotStart as error:
             return Told(verdict="error", why=str(error)[-500:])
-        return Told(verdict=outcome.verdict, why=outcome.failure or "")
+        return Told(verdict=outcome.verdict, why=outcome.failure or "", seconds=outcome.seconds)
 
     async def close(self) -> None:
         await self._pool.close()

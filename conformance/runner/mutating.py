@@ -5,6 +5,8 @@ Does the suite notice a fault? Each mutant is run against the cases that it name
 Rule 1: a case kills by failing. An error of the suite, a case that does not apply or a server that does not start kill nothing.
 Rule 2: a case counts only if it passes on the server without a fault, in the same run.
 Rule 3: a mutant must be able to live: it starts, and at least half of SMOKE pass, else it is broken and proves nothing.
+Rule 4: an item that takes twice as long as without the fault, and LATE more, has failed: it waits for what never comes. The patience
+of cases and runner is for slow machines, and this one has just shown how fast it is.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from conformance.runner.running import ITEM_LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 NAMED: Final = 6  # items that are tried for what a mutant names, before all others
 AT_ONCE: Final = 2
+LATE: Final = 2.0  # seconds
 
 
 class Trial(Protocol):
@@ -31,10 +36,11 @@ class Trial(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What became of one item on one mutant: pass, fail, error or not_applicable; `why` in words."""
+    """What became of one item on one mutant: pass, fail, error or not_applicable; `why` in words, `seconds` of its steps."""
 
     verdict: str
     why: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +74,9 @@ class Subject:
 
 
 class Runner(Protocol):
-    """Runs items on one mutant, until it is closed."""
+    """Runs items on one mutant, until it is closed. An item that is not over in `limit_s` has failed."""
 
-    async def run(self, item: Trial) -> Told: ...
+    async def run(self, item: Trial, limit_s: float = ITEM_LIMIT_S) -> Told: ...
     async def close(self) -> None: ...
 
 
@@ -147,10 +153,10 @@ class Sound:
         self._runner: asyncio.Task[Runner] | None = None
         self._told: dict[str, asyncio.Task[Told]] = {}
 
-    async def passes(self, item: Trial) -> bool:
+    async def told(self, item: Trial) -> Told:
         if item.name not in self._told:
             self._told[item.name] = asyncio.create_task(self._run(item))
-        return (await self._told[item.name]).verdict == "pass"
+        return await self._told[item.name]
 
     async def _run(self, item: Trial) -> Told:
         if self._runner is None:
@@ -176,15 +182,17 @@ async def _try(
 ) -> Fate:
     errors = []
     for count, item in enumerate(items, 1):
-        told = await runner.run(item)
-        if told.verdict == "fail" and not named:
-            told = await runner.run(
-                item
-            )  # thousands are tried: one that fails by chance must not count
-        if told.verdict == "fail" and await sound.passes(item):
-            return Fate(
-                mutant=mutant, end="killed", by=item.name, named=named, why=told.why, tried=count
-            )
+        told = await sound.told(item)
+        if told.verdict == "pass":
+            limit_s = 2 * told.seconds + LATE
+            told = await runner.run(item, limit_s)
+            if told.verdict == "fail" and not named:
+                told = await runner.run(item, limit_s)  # thousands are tried: chance must not count
+            if told.verdict == "fail":
+                why = told.why
+                return Fate(
+                    mutant=mutant, end="killed", by=item.name, named=named, why=why, tried=count
+                )
         if told.verdict == "error":
             errors.append(f"{item.name}: {told.why}")
     return Fate(mutant=mutant, end="survived", why="; ".join(errors[:1]), tried=len(items))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # Few where there are answers, so that a run has the time to come to a pass; many where all of them only wait.
-AT_ONCE: Final[Mapping[str, int]] = {"answers": 24, "hangs_up": 24, "silent": 256}
+AT_ONCE: Final[Mapping[str, int]] = {"answers": 64, "hangs_up": 64, "silent": 400}
 LIMIT_S: Final = 1.0  # for one run: who has not failed by then waits for what never comes
 ALONE_S: Final = 10.0  # for one that should pass and did not, by itself
 _NOW: Final = 1_767_225_600_000

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conformance.runner.model import Item
 
 AT_ONCE: Final = 4  # processes that are lent at a time
+SERVED: Final = 150  # items of one process: where much is stored a find may come in pages, which most cases are not about
 KEPT: Final = 6  # idle ones that stay for the next case, as many as there are common settings; who waited longest goes first
 
 Key = tuple[str, bool]
@@ -90,7 +91,8 @@ class Pool:
         return process
 
     async def _give_back(self, key: Key, process: ServerProcess) -> None:
-        if not process.alive:
+        process.served += 1
+        if not process.alive or process.served == SERVED:
             await process.stop()
             return
         self._idle.append((key, process))

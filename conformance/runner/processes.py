@@ -47,7 +47,7 @@ class ServerProcess:
     """
     `start`, any number of `restart`, `stop`. Addresses are in `target`, and new after each restart.
 
-    launcher: the command line up to its flags; it has to take those of `jobwire serve`.
+    launcher: the command line up to its flags; it has to take those of `jobwire serve`. `served` counts items, for its pool.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class ServerProcess:
         seed: int = 0,
     ) -> None:
         self.folder = folder
+        self.served = 0
         self._launcher = launcher
         self._seed = seed
         self._process: Running | None = None

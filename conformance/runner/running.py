@@ -47,6 +47,7 @@ async def run_item(
     seed: int = 0,
     restart: Restart | None = None,
     doors: OpenDoors = Doors,
+    limit_s: float = ITEM_LIMIT_S,
 ) -> Outcome:
     """
     Run every step of an item until one fails. Never raises for what a server or a case does; `error` is the suite's own fault.
@@ -55,7 +56,7 @@ async def run_item(
     doors: what reaches the target in the place of the runner's own doors (null servers, the witness).
     """
     recorder.note(item.name)
-    return await _Runner(item, target, recorder, seed, restart, doors).run()
+    return await _Runner(item, target, recorder, seed, restart, doors).run(limit_s)
 
 
 class _Runner:
@@ -85,8 +86,8 @@ class _Runner:
     def _now(self) -> int | None:
         return self._target.control.now if self._target.control is not None else None
 
-    async def run(self) -> Outcome:
-        verdict, failure = await self._verdict()
+    async def run(self, limit_s: float) -> Outcome:
+        verdict, failure = await self._verdict(limit_s)
         outcome = Outcome(
             item=self._item,
             verdict=verdict,
@@ -99,9 +100,9 @@ class _Runner:
         record(self._recorder, outcome)
         return outcome
 
-    async def _verdict(self) -> tuple[str, str | None]:
+    async def _verdict(self, limit_s: float) -> tuple[str, str | None]:
         try:
-            async with asyncio.timeout(ITEM_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 await self._prepare()
                 await self._run_steps()
                 self._check_end()

@@ -12,6 +12,7 @@ from conformance.mutants.forking import Nursery
 from conformance.runner import loader, mutated_servers
 from conformance.runner.commands.mutants import exit_code
 from conformance.runner.mutating import (
+    LATE,
     Fate,
     Grader,
     Runner,
@@ -20,6 +21,8 @@ from conformance.runner.mutating import (
     Trial,
     grade,
 )
+
+SECONDS = 3.0  # that each item takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class World:
     verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    limits: list[float] = field(default_factory=list)
 
     async def open(self, mutant: str) -> Runner:
         self.opened.append(mutant)
@@ -47,8 +51,11 @@ class _Fake:
     world: World
     mutant: str
 
-    async def run(self, item: Trial) -> Told:
-        return Told(verdict=self.world.verdicts.get((self.mutant, item.name), "pass"))
+    async def run(self, item: Trial, limit_s: float = 0) -> Told:
+        self.world.limits.append(limit_s)
+        return Told(
+            verdict=self.world.verdicts.get((self.mutant, item.name), "pass"), seconds=SECONDS
+        )
 
     async def close(self) -> None:
         self.world.closed.append(self.mutant)
@@ -88,6 +95,14 @@ async def test_a_named_item_that_fails_kills() -> None:
 
     assert (fate.end, fate.by, fate.named) == ("killed", "named", True)
     assert exit_code([fate]) == 0
+
+
+async def test_an_item_has_twice_as_long_as_without_the_fault_and_two_seconds() -> None:
+    world = World()
+
+    await grade(subject_of(world))
+
+    assert 2 * SECONDS + LATE in world.limits
 
 
 async def test_any_other_item_kills_as_well_and_this_is_told() -> None:

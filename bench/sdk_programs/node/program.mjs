@@ -17,7 +17,10 @@ const LOADS = {
   },
   async push_batch(client, { queue, jobs, batch, data }) {
     for (let at = 0; at < jobs; at += batch) {
-      await client.pushBatch(queue, Array.from({ length: batch }, () => ({ name: NAME, data })));
+      await client.pushBatch(
+        queue,
+        Array.from({ length: batch }, () => ({ name: NAME, data })),
+      );
     }
   },
   async push_at_once(client, cell) {

@@ -62,7 +62,9 @@ def dump(value: Any) -> Any:
 def scaled(value: Any, by: float) -> Any:
     if isinstance(value, (list, tuple)):
         return [scaled(each, by) for each in value]
-    return value and (round(value * by) if by > 1 else value * by)
+    if value is None:
+        return None
+    return round(value * by) if by > 1 else value * by
 
 
 def arguments(args: Mapping[str, Any]) -> dict[str, Any]:
