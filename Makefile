@@ -139,7 +139,7 @@ campaign-soak: $(DEV) ## steady load with a kill a minute for MINUTES=15; watche
 
 .PHONY: recovery
 recovery: $(DEV) $(NODE_TOOLS) ## hurt each SDK as networks and servers do, and measure how fast it is back
-	cd conformance && $(BIN)/pytest recovery -m campaign
+	cd conformance && $(BIN)/pytest recovery -m alone
 	$(BIN)/python -m conformance recovery --save $(ARGS)
 
 .PHONY: figures

@@ -79,7 +79,7 @@ SUITES = (
         folder="conformance",
         tests=".",
         processes=3,  # each has server processes of its own; half of the time of a mutant is waiting
-        marks="not campaign",
+        marks="not alone",
         flags=("--whole",),  # coverage is a gate, as are mutants and null servers
         flags_if_quick=("--no-records",),
         marks_if_quick="quick",
@@ -112,6 +112,13 @@ ACCEPTANCE_SUITES = (
         processes=2,
         flags=BY_FILE,
         needs="server/tests/acceptance",
+    ),
+    Suite(
+        name="recovery",
+        folder="conformance",
+        tests="recovery",
+        marks="alone",
+        flags=("--no-records",),
     ),
     Suite(
         name="server-alone",

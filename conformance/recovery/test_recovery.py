@@ -1,4 +1,4 @@
-"""Each SDK is back after each fault; a small run. `python -m conformance recovery` measures."""
+"""Each SDK is back after each fault; a small run, part of `make test`. `python -m conformance recovery` measures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTROL = replace(SMALL, faults=("restart",), patience_s=4.0, calls=160)
 NOTHING_WRONG = {"deaf": 0, "lost": 0, "crossed": 0}
 
 
-@pytest.mark.campaign
+@pytest.mark.alone
 def test_every_sdk_is_back_after_every_fault(tmp_path: Path) -> None:
     found = asyncio.run(run(tmp_path, {name: SDKS[name] for name in LANGUAGES}, DOORS, SMALL))
 
@@ -40,7 +40,7 @@ def test_every_sdk_is_back_after_every_fault(tmp_path: Path) -> None:
         assert each.count("connections_hurt") > len(DOORS)
 
 
-@pytest.mark.campaign
+@pytest.mark.alone
 def test_sdks_that_are_broken_are_caught(tmp_path: Path) -> None:
     program = (sys.executable, "-m", "conformance.recovery.broken_driver")
     commands = {
