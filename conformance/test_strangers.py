@@ -34,8 +34,11 @@ NOT_SENT: Final = {
     "PULL-011": "a pull of no queue",
 }
 
+# Without the cells of the matrices, which try states and no other fields; `python -m conformance witness` has them too.
+ITEMS: Final = [item for item in witnessed([BEHAVIOUR]) if "matrix" not in item.case.suite]
 
-@pytest.mark.parametrize("item", witnessed([BEHAVIOUR]), ids=lambda item: item.case.id)
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item.case.id)
 def test_a_generated_client_and_the_server_agree(item: Item, machine: Machine) -> None:
     outcome, log = machine.run_item(item, WitnessDoors)
     wanted = "not_applicable" if item.case.id in NOT_SENT else "pass"
