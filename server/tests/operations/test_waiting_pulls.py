@@ -330,6 +330,44 @@ async def test_a_pull_that_is_repeated_while_its_first_one_is_given_up_keeps_its
     await world.ok("ack", id=job["id"], lease=job["lease"])
 
 
+@pytest.mark.parametrize("wait_ms", [0, LONG])
+async def test_a_pull_that_waits_is_left_by_its_repeat_and_takes_no_job(
+    store: Store, clock: ManualClock, wait_ms: int
+) -> None:
+    """JW-PULL-11: its connection is dead and nobody was told, so that a job would be held there until its lease ends."""
+    world = World(store, clock)
+    left = waiting_pull(world, request_id="r")
+    assert await no_job(left)
+    again = asyncio.create_task(world.ok("pull", queue="q", request_id="r", wait_ms=wait_ms))
+
+    assert (await soon(left))["job"] is None
+    if not wait_ms:
+        assert (await soon(again))["job"] is None
+        again = waiting_pull(world, request_id="next")
+    await a_while()
+    job_id = await world.push()
+
+    assert (await soon(again))["job"]["id"] == job_id
+
+
+async def test_a_pull_that_was_told_of_a_job_leaves_it_to_its_repeat(
+    store: Store, clock: ManualClock
+) -> None:
+    """JW-PULL-11, in the moment in which both could take it."""
+    world = World(store, clock)
+    left = waiting_pull(world, request_id="r")
+    assert await no_job(left)
+
+    pushing = asyncio.create_task(world.push())
+    await asyncio.sleep(0)
+    again = asyncio.create_task(world.ok("pull", queue="q", request_id="r", wait_ms=LONG))
+    job_id = await pushing
+
+    assert (await soon(again))["job"]["id"] == job_id
+    await soon(left)
+    assert await world.state(job_id) == "active"
+
+
 async def test_jobs_that_come_back_from_a_cancelled_pull_go_to_one_that_waits(
     store: Store, clock: ManualClock
 ) -> None:

@@ -52,6 +52,7 @@ class Pulling:
         # By request_id: the newest claim, while somebody waits for it, and what is being given back.
         self._claims: WeakValueDictionary[str, Claim] = WeakValueDictionary()
         self._returning: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, Waiter] = {}  # by request_id: who has asked last
 
     def drain(self) -> None:
         """New pulls are refused, waiting ones are answered empty at once."""
@@ -78,10 +79,13 @@ class Pulling:
     async def _first(
         self, request: Any, queues: tuple[str, ...], count: int, seen: Seen | None
     ) -> list[Job]:
+        self._send_away(request.request_id)
         if not request.wait_ms:
             return await self._claim(request, queues, count)
         waiter = Waiter(queues, partial(self._begin_early, request, queues, count))
         self._waiters.add(waiter)
+        if request.request_id is not None:
+            self._waiting[request.request_id] = waiter
         if seen is not None:
             seen.waiting += 1
         jobs: list[Job] = []
@@ -92,6 +96,8 @@ class Pulling:
                 seen.waiting -= 1
                 seen.last_pull_at = self._core.clock.now()
             self._waiters.remove(waiter, content=bool(jobs))
+            if self._waiting.get(request.request_id) is waiter:
+                del self._waiting[request.request_id]
             if (claim := waiter.take_claim()) is not None:
                 self._abandon(claim, request.request_id)
         return jobs
@@ -101,7 +107,7 @@ class Pulling:
     ) -> list[Job]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_ms / 1000
-        while True:
+        while not waiter.is_left:
             claim = waiter.take_claim()
             jobs = [] if claim is None else await self._claimed(claim, request.request_id)
             if not jobs:
@@ -112,7 +118,19 @@ class Pulling:
                 return jobs
             self._waiters.pass_on(waiter)
             if not await waiter.wait(left):
-                return []
+                break
+        return []
+
+    def _send_away(self, request_id: str | None) -> None:
+        """
+        Whoever asks again has left the pull that waits: what that took now would be held for a lease by nobody (JW-PULL-11).
+
+        A claim of it that is under way is for the one who asks, under the same request_id.
+        """
+        left = self._waiting.pop(request_id, None) if request_id is not None else None
+        if left is not None:
+            self._waiters.remove(left, content=False)
+            left.leave()
 
     async def _claim(self, request: Any, queues: tuple[str, ...], count: int) -> list[Job]:
         if request.request_id in self._returning:

@@ -30,10 +30,10 @@ class Waiter:
     """
     One waiting pull. `told` is set from the moment that it is woken until it looks, `owes` from then until the word was passed on.
 
-    `begin` submits its claim; `claim` is what it submitted before it looks, None otherwise.
+    `begin` submits its claim; `claim` is what it submitted before it looks, None otherwise. `is_left` when its caller asks elsewhere.
     """
 
-    __slots__ = ("_begin", "_future", "claim", "owes", "queues", "told")
+    __slots__ = ("_begin", "_future", "claim", "is_left", "owes", "queues", "told")
 
     def __init__(self, queues: Sequence[str], begin: Callable[[], Claim | None]) -> None:
         self.queues = tuple(dict.fromkeys(queues))
@@ -41,6 +41,7 @@ class Waiter:
         self.claim: Claim | None = None
         self.told = False
         self.owes = False
+        self.is_left = False
         self._future: asyncio.Future[None] | None = None
 
     @property
@@ -53,9 +54,9 @@ class Waiter:
         return self.told or self.claim is not None
 
     async def wait(self, seconds: float) -> bool:
-        """Until told or claimed for, True; or until the time is over, False. Returns at once when told before."""
-        if self.is_called:
-            return True
+        """Until told or claimed for, True; or until left or the time is over, False. Returns at once when it was so before."""
+        if self.is_called or self.is_left:
+            return self.is_called
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
         timer = loop.call_later(seconds, _finish, self._future)
@@ -84,6 +85,10 @@ class Waiter:
 
     def tell(self) -> None:
         self.told = True
+        self._wake()
+
+    def leave(self) -> None:
+        self.is_left = True
         self._wake()
 
     def _wake(self) -> None:
