@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -204,6 +205,31 @@ async def test_a_kept_connection_that_the_server_closed_is_not_used(kind: str) -
             await caller.call("retry", "j")
 
     assert peer.accepted == 2
+
+
+async def test_a_connection_that_ends_before_its_first_request_is_known_to_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def script(connection: HttpConnection) -> None:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    loop = asyncio.get_running_loop()
+    create = loop.create_connection
+
+    async def create_and_dawdle(factory: Callable[[], Any], *args: Any, **kwargs: Any) -> Any:
+        made = await create(factory, *args, **kwargs)
+        await factory().closed
+        return made
+
+    monkeypatch.setattr(loop, "create_connection", create_and_dawdle)
+    with http_peer(script) as peer:
+        async with AsyncClient(peer.url, retries=0) as client:
+            with pytest.raises(TransportError) as caught:
+                await client.push("q", "n")
+
+    assert caught.value.code == "CONNECTION_FAILED"
+    assert caught.value.retryable
+    assert "closed at once" in caught.value.message
 
 
 @KINDS

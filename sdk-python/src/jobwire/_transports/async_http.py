@@ -53,6 +53,8 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, data: bytes, timeout: float) -> Response:
         """Send *data* and read the response, within *timeout* seconds."""
         assert self._transport is not None
+        if not self.usable:  # its end came before its first request, and nothing more will
+            raise connection_failed(self._endpoint, "it was closed at once")
         self._reader, self._answer = ResponseReader(), self._loop.create_future()
         timer = self._loop.call_later(timeout, self._fail, timed_out(timeout, self._endpoint))
         keep = False
