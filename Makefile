@@ -113,7 +113,7 @@ test-acceptance: $(DEV) ## test real server processes: kill, restart, drain
 
 .PHONY: conformance
 conformance: $(DEV) ## run the whole conformance proof, or some cases: make conformance CASE='behaviour/*'
-	$(if $(CASE),$(BIN)/python -m conformance run $(ARGS) '$(CASE)',cd conformance && $(BIN)/pytest -n 3 --whole $(ARGS))
+	$(if $(CASE),$(BIN)/python -m conformance run $(ARGS) '$(CASE)',cd conformance && $(BIN)/pytest -n 4 --whole -m 'not alone' $(ARGS))
 
 .PHONY: bench
 bench: $(DEV) ## measure a server on this machine

@@ -14,8 +14,8 @@ class Flow(dict[str, Any]):
     """A mapping that is written as {a: b}."""
 
 
-class _Dumper(yaml.SafeDumper):
-    """Knows Flow, and never writes anchors."""
+class _Dumper(yaml.CSafeDumper):
+    """Knows Flow, and never writes anchors. In C, which breaks lines at other places than the one in Python."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

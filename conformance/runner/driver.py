@@ -73,9 +73,11 @@ class Driver:
         errors = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed by stop
         try:
             process = await (spawn or _spawned)(command, errors)
-        except OSError as error:
+        except BaseException as error:
             errors.close()
-            raise DriverBroken(f"cannot start {command[0]}: {error}") from error
+            if isinstance(error, OSError):
+                raise DriverBroken(f"cannot start {command[0]}: {error}") from error
+            raise
         driver = cls(process, errors)
         driver._reader = asyncio.create_task(driver._read())
         try:
@@ -85,6 +87,10 @@ class Driver:
         except (TimeoutError, DriverBroken) as error:
             await driver.stop()
             raise driver._broken or DriverBroken(f"it does not get ready: {error}") from error
+        except BaseException:  # given up, for the item's time is up
+            process.kill()
+            await driver.stop()
+            raise
         driver._outside = driver._sockets_outside()
         return driver
 
@@ -92,16 +98,21 @@ class Driver:
         """End of input, then, if need be, kill. Its exit code."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        with self._errors:
+            code = await self._ended()
+            if self._reader is not None:
+                await self._reader
+        return code
+
+    async def _ended(self) -> int:
         try:
             async with asyncio.timeout(PATIENCE / 2):
-                code = await self._process.wait()
-        except TimeoutError:
+                return await self._process.wait()
+        except BaseException as error:  # too late, or given up in the midst
             self._process.kill()
-            code = await self._process.wait()
-        if self._reader is not None:
-            await self._reader
-        self._errors.close()
-        return code
+            if not isinstance(error, TimeoutError):
+                raise
+        return await self._process.wait()
 
     @property
     def broken(self) -> DriverBroken | None:

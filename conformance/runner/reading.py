@@ -23,7 +23,14 @@ _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is te
 class _TextLoader(_BASE):  # type: ignore[misc]
     """Composes nodes and resolves nothing: every scalar is text until `_scalar` has looked at it."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the name is PyYAML's
+    def resolve(self, kind: type[Node], value: str | None, implicit: Any) -> str:
+        return _TAGS[kind]
+
+    def descend_resolver(self, current: Node, index: Any) -> None:
+        """There are no paths that decide about a tag."""
+
+    def ascend_resolver(self) -> None:
+        """As above."""
 
 
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -34,7 +41,13 @@ _FLOAT: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _AMBIGUOUS: Final = re.compile(
     r"[-+]?(0[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|\.[0-9]+|[0-9]+\.|\.inf|\.nan)"
 )
+_BEGINS_NUMBER: Final = frozenset("-+.0123456789")
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
+_TAGS: Final[dict[type[Node], str]] = {
+    ScalarNode: _TEXT_TAG,
+    SequenceNode: "tag:yaml.org,2002:seq",
+    MappingNode: "tag:yaml.org,2002:map",
+}
 
 
 class Document:
@@ -105,6 +118,8 @@ class Document:
             return None
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
+        if text[0] not in _BEGINS_NUMBER:
+            return text
         if _INT.fullmatch(text):
             return int(text)
         if _FLOAT.fullmatch(text) and not _AMBIGUOUS.fullmatch(text):

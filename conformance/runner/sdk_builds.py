@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +12,8 @@ from typing import Final, TypeAlias
 from conformance.runner.driver_messages import DriverBroken
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-_BUILD: Final = _REPOSITORY / "build"
-_GO_DRIVER: Final = _BUILD / "go-driver"
+BUILD: Final = _REPOSITORY / "build"
+_GO_DRIVER: Final = BUILD / "go-driver"
 GO_SDK: Final = _REPOSITORY / "sdk-go"
 _GO_SOURCES: Final = (_REPOSITORY / "conformance" / "drivers" / "go", GO_SDK)
 
@@ -36,11 +37,18 @@ class Commands(Mapping[str, Sequence[str]]):
         return len(self._commands)
 
 
+@contextlib.contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Several processes of a test run ask at once for what is built; the first builds it, the others wait."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def go_driver() -> Sequence[str]:
     """The command of the Go driver, built when a source is newer. DriverBroken when that fails."""
-    _BUILD.mkdir(exist_ok=True)
-    with (_BUILD / "go-driver.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes of a test run ask at once
+    with one_at_a_time("go-driver"):
         if not _is_fresh(_GO_DRIVER, _GO_SOURCES):
             _build_go()
     return (str(_GO_DRIVER),)

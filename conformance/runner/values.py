@@ -57,6 +57,8 @@ def duration_ms(text: str) -> int:
 def references(value: Any) -> Iterator[tuple[str, str | None]]:
     """Name and argument of every `{{name:argument}}` in a value, keys too. ValueError for one that cannot be read."""
     if isinstance(value, str):
+        if "{{" not in value:  # as most
+            return
         for found in _REFERENCE.finditer(value):
             name, argument, _ = _parsed(found[1])
             yield name, argument

@@ -2,17 +2,20 @@
 The witness: a client that others' tools make of openapi.yaml, as one more implementation that runs the cases over HTTP.
 
 It shows that the specification is complete enough for a stranger's generator, encodes requests in a way that none of us wrote, and
-finds answers that the generated models do not hold. It is made anew in each run, in a folder of its own, and never shipped.
+finds answers that the generated models do not hold. It is made from the document as it is, below build/, and never shipped.
 """
 
 from __future__ import annotations
 
 import contextvars
 import functools
+import hashlib
 import importlib
+import importlib.metadata
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +33,7 @@ from conformance.runner.loader import HERE, REPOSITORY
 from conformance.runner.matching import same
 from conformance.runner.operations import Answer, Operation, WrongAnswer, http_answer, parse
 from conformance.runner.scope import NotApplicable
+from conformance.runner.sdk_builds import BUILD, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "jobwire_witness"
 DOCUMENT: Final = REPOSITORY / "server/src/jobwire_server/http_api/openapi.json"
+SETTINGS: Final = HERE / "witness.yaml"
 _TIMEOUT_S: Final = 15.0
 _on_sent: contextvars.ContextVar[Callable[[], None] | None] = contextvars.ContextVar(
     "on_sent", default=None
@@ -56,26 +61,39 @@ def generate(folder: Path, document: Path = DOCUMENT) -> Path:
     package = folder / PACKAGE
     command = [str(Path(sys.executable).parent / "openapi-python-client"), "generate"]
     command += ["--path", str(document), "--output-path", str(package), "--meta", "none"]
-    command += ["--config", str(HERE / "witness.yaml"), "--fail-on-warning"]
+    command += ["--config", str(SETTINGS), "--fail-on-warning"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise NotGenerated(done.stdout + done.stderr)
     return package
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """The client of this process, importable; it goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="witness-")
-    generate(Path(folder.name))
-    sys.path.insert(0, folder.name)
-    return folder
+def _importable() -> None:
+    """The client of this document, made by the first process that wants it."""
+    made = BUILD / "witness" / _fingerprint()
+    with one_at_a_time("witness"):
+        if not made.is_dir():
+            shutil.rmtree(made.parent, ignore_errors=True)  # those of other documents
+            made.parent.mkdir()
+            with tempfile.TemporaryDirectory(dir=made.parent) as folder:
+                generate(Path(folder))
+                Path(folder, PACKAGE).rename(made.parent / PACKAGE)
+            made.mkdir()
+    sys.path.insert(0, str(made.parent))
+
+
+def _fingerprint() -> str:
+    """Of all that decides what is generated."""
+    digest = hashlib.sha256(importlib.metadata.version("openapi-python-client").encode())
+    for path in (DOCUMENT, SETTINGS):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.cache
 def functions() -> Mapping[tuple[str, str], ModuleType]:
     """The module of each operation, by method and path as in openapi.json."""
-    _folder()
+    _importable()
     paths = json.loads(DOCUMENT.read_text(encoding="utf-8"))["paths"]
     return {
         (method.upper(), path): importlib.import_module(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -104,6 +107,39 @@ async def test_a_case_with_a_driver_that_dies_is_an_error_and_no_failure() -> No
     outcome = await _run("SDKF-CONN-007", "dies")
 
     assert outcome.verdict == "error"
+
+
+async def test_a_driver_that_is_given_up_in_the_midst_of_its_start_leaves_nothing() -> None:
+    started: asyncio.Queue[tuple[asyncio.subprocess.Process, IO[bytes]]] = asyncio.Queue()
+
+    async def spawn(command: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        started.put_nowait((process, errors))
+        return process
+
+    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+    starting = asyncio.create_task(Driver.start(silent, virtual=True, seed=7, spawn=spawn))
+    process, errors = await started.get()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+
+    assert process.returncode == -signal.SIGKILL
+    assert errors.closed
+
+
+async def test_a_driver_that_is_given_up_while_it_is_stopped_leaves_nothing() -> None:
+    driver = await Driver.start(SDKS["python"], virtual=True, seed=7)
+    stopping = asyncio.create_task(driver.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+
+    assert driver._errors.closed
+    assert await driver._process.wait() == -signal.SIGKILL
 
 
 async def test_a_driver_that_says_sockets_are_open_is_believed() -> None:
