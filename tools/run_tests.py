@@ -147,7 +147,7 @@ def run_step(target: str) -> Outcome:
     announce(target)
     started = time.monotonic()
     code = subprocess.run(
-        [os.environ.get("MAKE", "make"), target], cwd=ROOT, check=False
+        [os.environ.get("MAKE", "make"), "-j2", target], cwd=ROOT, check=False
     ).returncode
     return Outcome(
         name=target,

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conformance.runner import checking, schemas
 from conformance.runner.checking import Place, step_of
-from conformance.runner.model import ALL_TRANSPORTS, RAW_TRANSPORTS, Case, SuiteError
+from conformance.runner.model import (
+    ALL_TRANSPORTS,
+    RAW_TRANSPORTS,
+    AnyCase,
+    Case,
+    SuiteError,
+)
 from conformance.runner.reading import Document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import jsonschema
 
 HERE: Final = Path(__file__).resolve().parent.parent
@@ -40,9 +48,9 @@ def case_files(root: Path = CASES) -> list[Path]:
     ]
 
 
-def refuse_duplicates(cases: list[Case]) -> None:
+def refuse_duplicates(cases: Iterable[AnyCase]) -> None:
     """Raise SuiteError when two cases have one id."""
-    seen: dict[str, Case] = {}
+    seen: dict[str, AnyCase] = {}
     for case in cases:
         if case.id in seen:
             raise SuiteError(f"{case.where}: the id {case.id} is that of {seen[case.id].where}")
@@ -56,15 +64,21 @@ def load_file(path: Path, root: Path = CASES) -> list[Case]:
 
 @functools.cache  # every kind of item of a test run reads them again
 def _read(path: Path, root: Path, _changed: int) -> tuple[Case, ...]:
-    shown = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
-    document = Document(path, str(shown))
-    _validate(document)
-    suite = path.relative_to(root).with_suffix("").as_posix()
-    if document.value["suite"] != suite:
-        raise SuiteError(f"{shown}:{document.line(('suite',))}: the suite of this file is {suite}")
+    document = opened(path, root, _validate)
     cases = [_case(document, index, raw) for index, raw in enumerate(document.value["cases"])]
     refuse_duplicates(cases)
     return tuple(cases)
+
+
+def opened(path: Path, root: Path, validate: Callable[[Document], None]) -> Document:
+    """A file of cases that `validate` has nothing against, and whose suite is the one of its place. Raises SuiteError."""
+    shown = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
+    document = Document(path, str(shown))
+    validate(document)
+    suite = path.relative_to(root).with_suffix("").as_posix()
+    if document.value["suite"] != suite:
+        raise SuiteError(f"{shown}:{document.line(('suite',))}: the suite of this file is {suite}")
+    return document
 
 
 def _case(document: Document, index: int, raw: dict[str, Any]) -> Case:

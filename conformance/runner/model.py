@@ -68,8 +68,8 @@ def _subject(kind: str, body: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One rule and how it is shown. `server` are the settings of its server process, empty for the usual ones."""
+class AnyCase:
+    """What a case for servers and one for SDKs have in common: a rule, and where it stands."""
 
     id: str
     suite: str
@@ -77,21 +77,27 @@ class Case:
     covers: tuple[str, ...]
     level: str
     transports: tuple[str, ...]
-    requires: tuple[str, ...]
-    server: Mapping[str, Any]
-    time: bool
-    steps: tuple[Step, ...]
-    always: tuple[Step, ...]
     vars: Mapping[str, Any]
     file: str
     line: int
-    passes_on_null: Mapping[str, Any] | None = None
     quick: bool = False
     provenance: str = ""
 
     @property
     def where(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(AnyCase):
+    """One rule and how it is shown. `server` are the settings of its server process, empty for the usual ones."""
+
+    requires: tuple[str, ...]
+    server: Mapping[str, Any]
+    time: bool
+    steps: tuple[Step, ...]
+    always: tuple[Step, ...]
+    passes_on_null: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conformance.runner import schemas
 from conformance.runner.gremlin_script import STEPS as GREMLIN_STEPS
-from conformance.runner.loader import CASES, REPOSITORY, requirement_ids
-from conformance.runner.model import SuiteError
+from conformance.runner.loader import CASES, opened, refuse_duplicates, requirement_ids
+from conformance.runner.model import AnyCase, SuiteError
 from conformance.runner.operations import operations
 from conformance.runner.paths import steps_of
-from conformance.runner.reading import Document
 from conformance.runner.values import BUILT_IN, references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from conformance.runner.reading import Document
 
 SCHEMA: Final = Path(__file__).resolve().parents[1] / "schema" / "sdk-case-1.schema.json"
 FOLDERS: Final = ("sdk", "sdk-faults")
@@ -63,27 +64,16 @@ class SdkStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SdkCase:
+class SdkCase(AnyCase):
     """One rule for SDKs. `gremlin` is the script of the peer; None where the peer is the reference server."""
 
-    id: str
-    suite: str
-    title: str
-    covers: tuple[str, ...]
-    level: str
-    transports: tuple[str, ...]
     needs: tuple[str, ...]
     virtual: bool
-    quick: bool
     token: bool
     client: Mapping[str, Any]
     may_leak: str
-    vars: Mapping[str, Any]
     gremlin: tuple[Mapping[str, Any], ...] | None
     steps: tuple[SdkStep, ...]
-    provenance: str
-    file: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,24 +105,12 @@ def load(root: Path = CASES) -> list[SdkCase]:
     """Every case of the folders for SDKs, by file and place."""
     paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.yaml"))]
     cases = [case for path in paths for case in load_file(path, root)]
-    seen: dict[str, SdkCase] = {}
-    for case in cases:
-        if case.id in seen:
-            other = seen[case.id]
-            raise SuiteError(
-                f"{case.file}:{case.line}: the id {case.id} is that of {other.file}:{other.line}"
-            )
-        seen[case.id] = case
+    refuse_duplicates(cases)
     return cases
 
 
 def load_file(path: Path, root: Path = CASES) -> list[SdkCase]:
-    shown = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
-    document = Document(path, str(shown))
-    _validate(document)
-    suite = path.relative_to(root).with_suffix("").as_posix()
-    if document.value["suite"] != suite:
-        raise SuiteError(f"{shown}:{document.line(('suite',))}: the suite of this file is {suite}")
+    document = opened(path, root, _validate)
     return [_case(document, index, raw) for index, raw in enumerate(document.value["cases"])]
 
 

@@ -109,7 +109,7 @@ async def _run(
         if not clean:
             await drivers.discard(driver)
     if not outcome.assertions:
-        raise SuiteError(f"{item.case.file}:{item.case.line}: {item.name} asserted nothing")
+        raise SuiteError(f"{item.case.where}: {item.name} asserted nothing")
 
 
 @contextlib.asynccontextmanager

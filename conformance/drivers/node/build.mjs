@@ -1,7 +1,15 @@
 /** Builds the Node SDK when its sources are newer than what was built; by itself, or imported. */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -13,13 +21,21 @@ const STALE_LOCK_MS = 60_000; // whoever built for so long has died
 
 /** When the newest of what the build reads was changed. */
 function changedAt() {
-  const sources = readdirSync(`${SDK}src`, { recursive: true }).filter((name) => name.endsWith('.ts'));
-  const read = [...sources.map((name) => `src/${name}`), 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const names = readdirSync(`${SDK}src`, { recursive: true });
+  const sources = names.filter((name) => name.endsWith('.ts'));
+  const read = [
+    ...sources.map((name) => `src/${name}`),
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ];
   return Math.max(...read.map((name) => statSync(SDK + name).mtimeMs));
 }
 
 function isCurrent() {
-  return existsSync(`${SDK}dist/index.js`) && existsSync(STAMP) && statSync(STAMP).mtimeMs >= changedAt();
+  return (
+    existsSync(`${SDK}dist/index.js`) && existsSync(STAMP) && statSync(STAMP).mtimeMs >= changedAt()
+  );
 }
 
 /** One build at a time; several drivers may start at once. */
@@ -31,7 +47,8 @@ async function lock() {
       return;
     } catch (error) {
       if (error.code !== 'EEXIST') throw error;
-      if (Date.now() - (statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs ?? 0) > STALE_LOCK_MS) rmdirSync(LOCK);
+      const since = statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+      if (Date.now() - since > STALE_LOCK_MS) rmdirSync(LOCK);
     }
     await sleep(20);
   }
@@ -40,8 +57,10 @@ async function lock() {
 function build() {
   const began = new Date();
   const tsc = `${SDK}node_modules/typescript/bin/tsc`;
-  const done = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: SDK, encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`the Node SDK does not build:\n${done.stdout}${done.stderr}`);
+  const run = { cwd: SDK, encoding: 'utf8' };
+  const done = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], run);
+  const said = `${done.stdout}${done.stderr}`;
+  if (done.status !== 0) throw new Error(`the Node SDK does not build:\n${said}`);
   writeFileSync(STAMP, '');
   utimesSync(STAMP, began, began); // what was changed meanwhile is newer
 }

@@ -6,6 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { inspect, promisify } from 'node:util';
@@ -54,7 +55,7 @@ async function answer(id, call, controller = null) {
 
 function methodsOf(prototype) {
   if (prototype === Object.prototype) return [];
-  const own = Object.getOwnPropertyNames(prototype).filter((name) => !['constructor', 'toString'].includes(name));
+  const own = Object.getOwnPropertyNames(prototype).filter((name) => !(name in Object.prototype));
   return [...own, ...methodsOf(Object.getPrototypeOf(prototype))];
 }
 
@@ -70,7 +71,8 @@ async function everythingOf(value) {
 const MESSAGES = {
   async init({ virtual, seed, proto }) {
     await Promise.all(Array.from({ length: 16 }, () => promisify(randomBytes)(1024 * 1024)));
-    Object.assign(state, { virtual, random: mulberry32(seed), sockets: sockets(), threads: threads() });
+    const open = { sockets: sockets(), threads: threads() };
+    Object.assign(state, { virtual, random: mulberry32(seed), ...open });
     const sdk = { name: 'node', version: VERSION, lang: 'node', runtime: process.version };
     const methods = methodsOf(Client.prototype);
     say('ready', { proto, sdk, caps: ['cancel', 'bigint'], methods: methods.map(snake) });
@@ -81,7 +83,8 @@ const MESSAGES = {
   },
   call({ id, obj, method, args, opts }) {
     const controller = new AbortController();
-    void answer(id, () => everythingOf(perform(objects.get(obj), method, args, opts, controller)), controller);
+    const call = () => everythingOf(perform(objects.get(obj), method, args, opts, controller));
+    void answer(id, call, controller);
   },
   cancel({ id }) {
     calls.get(id)?.abort(); // else its result is on the way already
@@ -111,8 +114,10 @@ const MESSAGES = {
 };
 
 function newClient(_obj, args) {
-  const seam = { now: Date.now, monotonic: () => state.slept, sleep, random: state.random, newId: uuid7 };
-  return new Client({ ...options(args), bigints: true, ...(state.virtual ? { _runtime: seam } : {}) });
+  const { virtual, random } = state;
+  const seam = { now: Date.now, monotonic: () => state.slept, sleep, random, newId: uuid7 };
+  const given = { ...options(args), bigints: true };
+  return new Client(virtual ? { ...given, _runtime: seam } : given);
 }
 
 function newWorker(obj, { client, handlers, ...args }) {
@@ -124,7 +129,7 @@ function newWorker(obj, { client, handlers, ...args }) {
 function perform(target, method, args, opts, { signal }) {
   if (method === 'repr') return inspect(target);
   const view = opts ? target.withOptions(options(opts)) : target;
-  const places = PLACES[method] ?? Object.keys(args).filter((name) => ['job', 'queue'].includes(name));
+  const places = PLACES[method] ?? ['job', 'queue'].filter((name) => name in args);
   const placed = places.map((name) => (LISTS.has(name) ? args[name].map(item) : load(args[name])));
   const rest = Object.entries(args).filter(([name]) => !places.includes(name));
   return view[camel(method)](...placed, { ...options(Object.fromEntries(rest)), signal });
@@ -191,10 +196,7 @@ async function step(ctx, as, value) {
   if (as === 'burn') {
     for (const end = performance.now() + value; performance.now() < end; );
   } else if (as === 'hang') {
-    await new Promise((resolve) => {
-      if (ctx.signal.aborted) resolve();
-      ctx.signal.addEventListener('abort', resolve, { once: true });
-    });
+    if (!ctx.signal.aborted) await once(ctx.signal, 'abort');
   } else {
     await ctx[as](...(value ?? []));
   }
@@ -239,7 +241,8 @@ function threads() {
 
 // Ahead of a worker's own listener, which would drain: a driver ends at once.
 process.on('SIGTERM', () => process.exit(143));
-for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+for await (const line of lines) {
   const { t, ...message } = JSON.parse(line);
   await MESSAGES[t](message);
 }
