@@ -27,6 +27,8 @@ export interface Call {
 
 /** A request that may be held. */
 export class Waiter {
+  /** Of a pull that names one. */
+  requestId: unknown;
   #isOver = false;
   #wake: () => void = () => {};
 
@@ -115,6 +117,7 @@ export class FakeService {
     this.tell();
     this.#failByFault(operation);
     let answer = this.operations.run(operation, fields, caller);
+    if (operation === 'pull') this.#sendAway(fields.request_id);
     if (WAITING.has(operation) && fields.wait_ms && isEmptyHanded(operation, answer)) {
       answer = await this.#hold(operation, fields, caller, answer, waiter);
     }
@@ -152,6 +155,12 @@ export class FakeService {
     return found;
   }
 
+  /** Whoever asks again has left the pull that waits: what that took now, nobody would have (JW-PULL-11). */
+  #sendAway(requestId: unknown): void {
+    if (typeof requestId !== 'string') return;
+    for (const waiter of this.#waiters) if (waiter.requestId === requestId) waiter.end();
+  }
+
   /** Hold the request until there is something to say, or its wait is over on the real or the virtual clock. */
   async #hold(
     operation: string,
@@ -164,6 +173,7 @@ export class FakeService {
     const virtualEnd = this.state.now + waitMs;
     const realEnd = performance.now() + waitMs;
     let answer = first;
+    waiter.requestId = fields.request_id;
     this.#waiters.add(waiter);
     try {
       for (;;) {

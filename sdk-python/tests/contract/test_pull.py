@@ -413,6 +413,47 @@ def test_of_several_waiting_pulls_each_gets_one_job(
     assert sorted(job.id for pull in pulls for job in pull.answer()) == sorted(pushed)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_waiting_pull_is_left_by_its_repeat_and_takes_nothing(
+    client: Client, other: Client, queue: str, waiting: Waiting, count: int
+) -> None:
+    """JW-PULL-11."""
+    left = waiting(queue, count=count, request_id=queue)
+
+    assert other.pull(queue, count=count, request_id=queue) == []
+
+    assert left.answer() == []
+    pushed = other.push(queue, "job").id
+    assert [(job.id, job.delivery) for job in client.pull(queue)] == [(pushed, 1)]
+
+
+def test_a_repeat_waits_in_place_of_the_pull_that_it_repeats(
+    other: Client, queue: str, waiting: Waiting
+) -> None:
+    """JW-PULL-11, JW-PULL-9."""
+    left = waiting(queue, request_id=queue)
+    again = waiting(queue, request_id=queue)
+    assert left.answer() == []
+
+    pushed = other.push(queue, "job").id
+
+    assert [(job.id, job.delivery) for job in again.answer()] == [(pushed, 1)]
+
+
+def test_only_the_pull_that_is_repeated_is_left(
+    client: Client, other: Client, queue: str, waiting: Waiting
+) -> None:
+    """JW-PULL-11, JW-PULL-9."""
+    pulls = [waiting(queue), waiting(queue, request_id=f"{queue}-other")]
+
+    assert client.pull(queue) == []
+    assert client.pull(queue, request_id=queue) == []
+    refused(client.pull, queue, count=1001, request_id=f"{queue}-other")
+
+    pushed = {other.push(queue, "job").id for _ in pulls}
+    assert {job.id for pull in pulls for job in pull.answer()} == pushed
+
+
 def test_a_job_whose_ttl_has_passed_is_not_taken(
     client: Client, target: Target, queue: str
 ) -> None:

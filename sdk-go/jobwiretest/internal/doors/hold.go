@@ -43,6 +43,20 @@ func (s *Service) hold(hold *Hold, what *held, wait int64) {
 	s.holds = append(s.holds, hold)
 }
 
+// sendAway ends the pull that waits with the requestID of one that has come: whoever asks again has left it, and what it took now,
+// nobody would have (JW-PULL-11). The lock is held.
+func (s *Service) sendAway(requestID any) {
+	id, named := requestID.(string)
+	if !named {
+		return
+	}
+	for _, hold := range slices.Clone(s.holds) {
+		if hold.fields.Get("request_id") == id { // which pulls alone have
+			s.end(hold)
+		}
+	}
+}
+
 // tryAgain answers a held request when there is something to say, or its wait is over on the virtual clock. The lock is held.
 func (s *Service) tryAgain(hold *Hold) {
 	if hold.isOver {

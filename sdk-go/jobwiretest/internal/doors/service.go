@@ -71,6 +71,9 @@ func (s *Service) Do(name string, fields *fake.Object, caller fake.Caller, hold 
 		return
 	}
 	answer, err := s.operations.Run(name, fields, caller)
+	if name == "pull" && err == nil {
+		s.sendAway(fields.Get("request_id"))
+	}
 	wait := waitOf(name, fields)
 	if err == nil && wait > 0 && fake.IsEmptyHanded(name, answer) && !hold.isOver {
 		s.changed()

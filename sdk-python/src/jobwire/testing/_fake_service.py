@@ -38,6 +38,7 @@ class Waiter:
 
     is_alive: Callable[[], bool] = lambda: True  # whether its connection can still take an answer
     ended: bool = False
+    request_id: str | None = None  # of a pull
 
     def is_over(self) -> bool:
         return self.ended or not self.is_alive()
@@ -90,6 +91,8 @@ class FakeService:
             self.changed.notify_all()
             self._fail_by_fault(operation)
             answer = self.operations.run(operation, fields, caller)
+            if operation == "pull":
+                self._send_away(fields.get("request_id"))
             if operation in WAITING and is_empty_handed(operation, answer):
                 answer = self._wait(operation, fields, caller, answer, waiter or Waiter())
             self._publish()
@@ -121,6 +124,14 @@ class FakeService:
         with self.changed:
             return self.changed.wait_for(claim, timeout)
 
+    def _send_away(self, request_id: str | None) -> None:
+        """Whoever asks again has left the pull that waits: what that took now, nobody would have (JW-PULL-11)."""
+        if request_id is None:
+            return
+        for waiter in self.waiters:
+            waiter.ended = waiter.ended or waiter.request_id == request_id
+        self.changed.notify_all()
+
     def _wait(
         self,
         operation: str,
@@ -132,6 +143,7 @@ class FakeService:
         """Hold the request until there is something to say, or its wait is over on the real or the virtual clock."""
         wait_ms = fields.get("wait_ms") or 0
         virtual_end, real_end = self.queue.now + wait_ms, time.monotonic() + wait_ms / 1000
+        waiter.request_id = fields.get("request_id")
         self.waiters.append(waiter)
         try:
             while is_empty_handed(operation, answer):
