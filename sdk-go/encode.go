@@ -12,13 +12,19 @@ import (
 
 // encodeJSON is value as JSON without needless escapes. A json.RawMessage is kept verbatim, but for white space.
 func encodeJSON(name string, value any) (json.RawMessage, error) {
-	if raw, ok := value.(json.RawMessage); ok && !utf8.Valid(raw) {
-		return nil, notUTF8(name)
-	}
 	var buffer bytes.Buffer
-	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	var err error
+	if raw, ok := value.(json.RawMessage); ok && raw != nil {
+		if !utf8.Valid(raw) {
+			return nil, notUTF8(name)
+		}
+		err = json.Compact(&buffer, raw) // an Encoder of Go 1.27 escapes what is in it
+	} else {
+		encoder := json.NewEncoder(&buffer)
+		encoder.SetEscapeHTML(false)
+		err = encoder.Encode(value)
+	}
+	if err != nil {
 		return nil, invalid(name, "%s cannot be sent as JSON: %s", name, whyNotJSON(err))
 	}
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import uvloop
-
 from conformance.nullservers import KINDS, Addresses, Kind, running
 from conformance.runner.doors import Doors
 from conformance.runner.model import Case, Item, Outcome
@@ -155,8 +153,7 @@ def _one_kind(cases: Sequence[Case], kind: str) -> list[Finding]:
     """Without the search for garbage, which takes a quarter of the time, and is made up for at the end."""
     gc.disable()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(findings(cases, {kind: KINDS[kind]}))
+        return asyncio.run(findings(cases, {kind: KINDS[kind]}))
     finally:
         gc.enable()
 

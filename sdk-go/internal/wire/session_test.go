@@ -50,7 +50,7 @@ func show(events []Event) []string {
 		case Noticed:
 			shown = append(shown, fmt.Sprintf("noticed %s %d", event.Name, len(event.Fields)))
 		case Broken:
-			shown = append(shown, fmt.Sprintf("broken lost=%v %s", event.Lost, event.Refusal))
+			shown = append(shown, fmt.Sprintf("broken lost=%v %s", event.Lost, []byte(event.Refusal)))
 		default:
 			shown = append(shown, fmt.Sprintf("%T%v", event, event))
 		}
