@@ -66,7 +66,7 @@ fmt: $(DEV) $(NODE_TOOLS) ## format all code and apply the safe fixes
 	cd conformance && $(BIOME) check --write .
 	$(GO) gofmt -w $(GO_MODULES)
 
-# Parts that do not wait for each other: -j2 takes half of the time.
+# Parts that do not wait for each other, for -j2.
 LINTS := lint-style lint-server lint-python lint-conformance lint-node lint-go
 .PHONY: lint $(LINTS)
 lint: $(LINTS) ## check formatting, lint rules, types and import directions

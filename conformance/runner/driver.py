@@ -8,6 +8,7 @@ Rule 2: nothing here waits for longer than PATIENCE.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import tempfile
@@ -88,7 +89,7 @@ class Driver:
             await driver.stop()
             raise driver._broken or DriverBroken(f"it does not get ready: {error}") from error
         except BaseException:  # given up, for the item's time is up
-            process.kill()
+            driver._kill()
             await driver.stop()
             raise
         driver._outside = driver._sockets_outside()
@@ -109,10 +110,14 @@ class Driver:
             async with asyncio.timeout(PATIENCE / 2):
                 return await self._process.wait()
         except BaseException as error:  # too late, or given up in the midst
-            self._process.kill()
+            self._kill()
             if not isinstance(error, TimeoutError):
                 raise
         return await self._process.wait()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself meanwhile
+            self._process.kill()
 
     @property
     def broken(self) -> DriverBroken | None:

@@ -18,7 +18,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import typing
 from datetime import datetime
 from pathlib import Path
@@ -70,16 +69,15 @@ def generate(folder: Path, document: Path = DOCUMENT) -> Path:
 
 def _importable() -> None:
     """The client of this document, made by the first process that wants it."""
-    made = BUILD / "witness" / _fingerprint()
+    folder = BUILD / "witness"
+    stamp = folder / _fingerprint()  # there when the client is whole
     with one_at_a_time("witness"):
-        if not made.is_dir():
-            shutil.rmtree(made.parent, ignore_errors=True)  # those of other documents
-            made.parent.mkdir()
-            with tempfile.TemporaryDirectory(dir=made.parent) as folder:
-                generate(Path(folder))
-                Path(folder, PACKAGE).rename(made.parent / PACKAGE)
-            made.mkdir()
-    sys.path.insert(0, str(made.parent))
+        if not stamp.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            generate(folder)
+            stamp.touch()
+    sys.path.insert(0, str(folder))
 
 
 def _fingerprint() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -109,18 +110,23 @@ async def test_a_case_with_a_driver_that_dies_is_an_error_and_no_failure() -> No
     assert outcome.verdict == "error"
 
 
+async def sleeper(command: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
+    """In place of a driver: it says nothing, and does not end by itself."""
+    program = (sys.executable, "-c", "import time; time.sleep(600)")
+    return await asyncio.create_subprocess_exec(
+        *program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+
+
 async def test_a_driver_that_is_given_up_in_the_midst_of_its_start_leaves_nothing() -> None:
     started: asyncio.Queue[tuple[asyncio.subprocess.Process, IO[bytes]]] = asyncio.Queue()
 
     async def spawn(command: Sequence[str], errors: IO[bytes]) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
+        process = await sleeper(command, errors)
         started.put_nowait((process, errors))
         return process
 
-    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
-    starting = asyncio.create_task(Driver.start(silent, virtual=True, seed=7, spawn=spawn))
+    starting = asyncio.create_task(Driver.start((), virtual=True, seed=7, spawn=spawn))
     process, errors = await started.get()
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -131,15 +137,16 @@ async def test_a_driver_that_is_given_up_in_the_midst_of_its_start_leaves_nothin
 
 
 async def test_a_driver_that_is_given_up_while_it_is_stopped_leaves_nothing() -> None:
-    driver = await Driver.start(SDKS["python"], virtual=True, seed=7)
-    stopping = asyncio.create_task(driver.stop())
-    await asyncio.sleep(0)
-    stopping.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await stopping
+    with tempfile.TemporaryFile() as errors:
+        process = await sleeper((), errors)
+        stopping = asyncio.create_task(Driver(process, errors).stop())
+        await asyncio.sleep(0)  # it begins, and waits for an end that does not come
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
 
-    assert driver._errors.closed
-    assert await driver._process.wait() == -signal.SIGKILL
+        assert errors.closed
+    assert await process.wait() == -signal.SIGKILL
 
 
 async def test_a_driver_that_says_sockets_are_open_is_believed() -> None:

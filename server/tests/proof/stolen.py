@@ -15,6 +15,7 @@ from _pytest.runner import runtestprotocol
 
 TIMED: Final = ("alone", "paced")
 MUCH: Final = 0.1  # of the processors' time
+AGAIN: Final = "made again"
 _STEAL: Final = 8  # its place in the first line of /proc/stat, in which the first word is "cpu"
 
 
@@ -55,8 +56,16 @@ class Again:
         stolen = clock.stolen()
         if stolen > MUCH and any(report.failed for report in reports):
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
-            reports[-1].sections.append(("Made again", f"{stolen:.0%} of the time was stolen"))
+            reports[-1].sections.append((AGAIN, f"{stolen:.0%} of the time was stolen"))
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Each test that was made again, passed or not."""
+        for reports in terminalreporter.stats.values():
+            for report in reports:
+                for name, why in getattr(report, "sections", ()):
+                    if name == AGAIN:
+                        terminalreporter.write_line(f"{AGAIN}: {report.nodeid}: {why}")

@@ -45,26 +45,29 @@ def clock_that_tells(share: float) -> type[Clock]:
 
 
 @pytest.mark.parametrize(
-    ("mark", "share", "passes_at", "passed"),
+    ("mark", "share", "passes_at", "passed", "again"),
     [
-        ("alone", 0.4, 2, 1),
-        ("paced", 0.4, 2, 1),
-        ("alone", 0.4, 1, 1),
-        ("alone", 0.4, 3, 0),  # once, and not until it passes
-        ("alone", 0.05, 2, 0),
-        ("slow", 0.4, 2, 0),
+        ("alone", 0.4, 2, 1, 1),
+        ("paced", 0.4, 2, 1, 1),
+        ("alone", 0.4, 1, 1, 0),
+        ("alone", 0.4, 3, 0, 1),  # once, and not until it passes
+        ("alone", 0.05, 2, 0, 0),
+        ("slow", 0.4, 2, 0, 0),
     ],
 )
 def test_a_failure_on_a_stolen_machine_is_made_again_once(
-    pytester: pytest.Pytester, mark: str, share: float, passes_at: int, passed: int
+    pytester: pytest.Pytester, mark: str, share: float, passes_at: int, passed: int, again: int
 ) -> None:
     test = TEST.format(mark=f"@pytest.mark.{mark}", passes_at=passes_at)
     pytester.makepyfile(test)
     pytester.makeini(SETTINGS)
 
-    run = pytester.inline_run(plugins=[Again(clock_that_tells(share))])
+    run = pytester.runpytest_inprocess(plugins=[Again(clock_that_tells(share))])
 
-    run.assertoutcome(passed=passed, failed=1 - passed)
+    run.assert_outcomes(passed=passed, failed=1 - passed)
+    told = [line for line in run.outlines if line.startswith("made again: ")]
+    assert len(told) == again
+    assert all(line.endswith("::test_it: 40% of the time was stolen") for line in told)
 
 
 def test_what_is_stolen_is_a_share_of_all_time(tmp_path: Path) -> None:
